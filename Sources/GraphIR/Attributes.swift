@@ -42,7 +42,9 @@ public struct Attributes: Sendable, ExpressibleByDictionaryLiteral {
   }
 
   public func int(_ name: String) -> Int? { if case .int(let value)? = self[name] { value } else { nil } }
-  public func float(_ name: String) -> Float? { if case .float(let value)? = self[name] { value } else { nil } }
+  public func float(_ name: String) -> Float? {
+    if case .float(let value)? = self[name] { value } else { nil }
+  }
   public func string(_ name: String) -> String? {
     if case .string(let value)? = self[name] { value } else { nil }
   }
@@ -56,5 +58,7 @@ public struct Attributes: Sendable, ExpressibleByDictionaryLiteral {
   public func tensor(_ name: String) -> Tensor? {
     if case .tensor(let value)? = self[name] { value } else { nil }
   }
-  public func graph(_ name: String) -> Graph? { if case .graph(let value)? = self[name] { value } else { nil } }
+  public func graph(_ name: String) -> Graph? {
+    if case .graph(let value)? = self[name] { value } else { nil }
+  }
 }

@@ -1,0 +1,11 @@
+/// Every operator that has a rule.
+public enum OperatorTable {
+  /// The rule for `op`; nil when the operator is unknown.
+  public static func rule(for op: OperatorName) -> OperatorRule? { byName[op] }
+
+  public static let all: [OperatorRule] =
+    ElementwiseRules.all
+
+  private static let byName: [OperatorName: OperatorRule] =
+    Dictionary(uniqueKeysWithValues: all.map { ($0.op, $0) })
+}
