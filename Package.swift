@@ -58,7 +58,8 @@ let package = Package(
         .product(name: "Logging", package: "swift-log"),
       ], swiftSettings: strict),
 
-    .testTarget(name: "TensorsTests", dependencies: ["Tensors"], swiftSettings: strict),
+    .testTarget(
+      name: "TensorsTests", dependencies: ["Tensors"], exclude: ["Fixtures"], swiftSettings: strict),
     .testTarget(name: "CKernelsTests", dependencies: ["CKernels"], swiftSettings: strict),
     .testTarget(name: "ONNXFormatTests", dependencies: ["ONNXFormat", "Tensors"], swiftSettings: strict),
     .testTarget(
