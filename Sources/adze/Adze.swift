@@ -1,0 +1,62 @@
+import ArgumentParser
+import Glibc
+
+/// The `adze` command: exit code 0 done, 1 failed, 2 bad usage; results on stdout, messages on stderr.
+@main
+struct Adze: AsyncParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "adze",
+    abstract: "Makes trained ONNX models small and fast, and serves them.",
+    discussion: """
+      adze serve                                        start the server on port 8080
+      adze inspect model.onnx                           what is in a model
+      adze compress model.onnx small.onnx               smaller and faster, with a report
+      adze bench model.onnx --batch 32                  how fast a model is on this machine
+
+      Every command explains itself with --help.
+      """,
+    version: Version.current,
+    subcommands: [
+      Serve.self, Run.self, Verify.self, Bench.self, Inspect.self, Compress.self, Eval.self,
+    ])
+
+  static func main() async {
+    do {
+      var command = try parseAsRoot()
+      if var asynchronous = command as? any AsyncParsableCommand {
+        try await asynchronous.run()
+      } else {
+        try command.run()
+      }
+    } catch {
+      leave(for: error)
+    }
+  }
+
+  /// Prints what the user needs to know about `error` and ends the process with the code that belongs to it.
+  private static func leave(for error: any Error) -> Never {
+    if let failure = error as? CommandFailure {
+      Console.message("adze: \(failure.description)")
+      exit(1)
+    }
+    let code = exitCode(for: error)
+    let text = fullMessage(for: error)
+    if code.isSuccess {
+      if !text.isEmpty { Console.result(text) }
+      exit(0)
+    }
+    if !text.isEmpty { Console.message(text) }
+    exit(code == .validationFailure ? 2 : 1)
+  }
+}
+
+/// A command that could not do its work; `description` is one line for the user.
+struct CommandFailure: Error, CustomStringConvertible {
+  let description: String
+
+  init(_ description: String) { self.description = description }
+}
+
+enum Version {
+  static let current = "0.1.0"
+}

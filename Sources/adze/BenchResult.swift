@@ -1,0 +1,76 @@
+import Engine
+
+/// What `adze bench` says; the member names are those of its JSON.
+struct BenchResult: Encodable {
+  var p50_ms: Double
+  var p90_ms: Double
+  var p99_ms: Double
+  var rows_per_s: Double
+  var load_ms: Double
+  var peak_rss_bytes: Int
+  var isa: String
+  var batch: Int
+  var threads: Int
+  var calls: Int
+  var nodes: [Node]?
+
+  struct Node: Encodable {
+    var name: String
+    var op: String
+    var kernel: String
+    var us: Double
+    var share: Double
+  }
+
+  /// - Parameter latencies: of single calls, in milliseconds, ascending, not empty.
+  init(
+    latencies: [Double], batch: Int, loadMilliseconds: Double, isa: String, threads: Int, profile: [NodeProfile]?
+  ) {
+    func percentile(_ p: Double) -> Double { latencies[min(latencies.count - 1, Int(p * Double(latencies.count)))] }
+    p50_ms = percentile(0.5)
+    p90_ms = percentile(0.9)
+    p99_ms = percentile(0.99)
+    rows_per_s = Double(batch) / (p50_ms / 1000)
+    load_ms = loadMilliseconds
+    peak_rss_bytes = ProcessMemory.peakResidentBytes
+    self.isa = isa
+    self.batch = batch
+    self.threads = threads
+    calls = latencies.count
+    nodes = profile.map { profile in
+      let total = max(1, profile.reduce(0) { $0 + $1.nanoseconds })
+      return profile.sorted { $0.nanoseconds > $1.nanoseconds }.map { node in
+        Node(
+          name: node.name, op: node.op, kernel: node.kernel,
+          us: Double(node.nanoseconds) / Double(max(1, node.calls)) / 1000,
+          share: Double(node.nanoseconds) / Double(total))
+      }
+    }
+  }
+
+  var json: String { (try? encodeJSON(self)) ?? "{}" }
+
+  var text: String {
+    var lines = [
+      "batch \(batch), \(threads) thread\(threads == 1 ? "" : "s"), \(isa), \(calls) calls",
+      "p50 \(Self.figure(p50_ms)) ms   p90 \(Self.figure(p90_ms)) ms   p99 \(Self.figure(p99_ms)) ms",
+      "\(Int(rows_per_s)) rows/s   load \(Self.figure(load_ms)) ms   peak \(peak_rss_bytes / 1_048_576) MiB",
+    ]
+    for node in nodes ?? [] {
+      let share = Self.padded("\(Int((node.share * 100).rounded())) %", 5)
+      lines.append("\(share) \(Self.padded(Self.figure(node.us), 9)) us  \(node.op)  \(node.name)  \(node.kernel)")
+    }
+    return lines.joined(separator: "\n")
+  }
+
+  /// Three significant digits or whole numbers: what a person reads.
+  static func figure(_ value: Double) -> String {
+    if value >= 100 { return String(Int(value.rounded())) }
+    let scale: Double = value >= 10 ? 10 : value >= 1 ? 100 : 10_000
+    return String((value * scale).rounded() / scale)
+  }
+
+  private static func padded(_ text: String, _ width: Int) -> String {
+    String(repeating: " ", count: max(0, width - text.count)) + text
+  }
+}

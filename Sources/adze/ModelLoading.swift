@@ -1,0 +1,29 @@
+import Engine
+import GraphIR
+import Tensors
+
+/// Reads and compiles a model file; every error names the file.
+func loadProgram(_ path: String) throws(CommandFailure) -> (model: Model, program: Program) {
+  let model = try loadModel(path)
+  do {
+    return (model, try Program.compile(model))
+  } catch {
+    throw CommandFailure("\(path): \(error)")
+  }
+}
+
+func loadModel(_ path: String) throws(CommandFailure) -> Model {
+  do {
+    return try Model.load(path: path)
+  } catch {
+    throw CommandFailure("\(path): \(error)")
+  }
+}
+
+func loadArrays(_ path: String) throws(CommandFailure) -> [(name: String, tensor: Tensor)] {
+  do {
+    return try Npz.read(path: path)
+  } catch {
+    throw CommandFailure("\(path): \(error)")
+  }
+}

@@ -1,0 +1,68 @@
+"""The command line: results on stdout, messages on stderr, exit codes 0, 1, 2."""
+
+import json
+
+import numpy as np
+import onnxruntime
+import pytest
+from conftest import CNN, DIGITS, TEST_SET, run_adze
+
+
+@pytest.mark.parametrize("model, name", [(DIGITS, "pixels"), (CNN, "image")])
+@pytest.mark.parametrize("threads", [1, 2])
+def test_run(model, name, threads, test_set, tmp_path):
+    inputs, outputs = tmp_path / "in.npz", tmp_path / "out.npz"
+    np.savez(inputs, **{name: test_set[name]})
+    run_adze("run", model, "--inputs", inputs, "--outputs", outputs, "--threads", threads)
+    expected = onnxruntime.InferenceSession(model).run(None, {name: test_set[name]})[0]
+    with np.load(outputs) as arrays:
+        np.testing.assert_allclose(arrays["logits"], expected, rtol=1e-3, atol=1e-4)
+
+
+def test_bench_json():
+    result = json.loads(run_adze("bench", DIGITS, "--batch", 4, "--seconds", 0.2, "--json").stdout)
+    for key in ("p50_ms", "p90_ms", "p99_ms", "rows_per_s", "load_ms", "peak_rss_bytes", "isa"):
+        assert result[key], key
+    assert result["p50_ms"] <= result["p90_ms"] <= result["p99_ms"]
+
+
+def test_inspect():
+    result = json.loads(run_adze("inspect", DIGITS, "--json").stdout)
+    assert result["inputs"][0]["name"] == "pixels"
+    assert result["parameters"] == 64 * 256 + 256 + 256 * 128 + 128 + 128 * 10 + 10
+    assert "fc1" in run_adze("inspect", DIGITS).stdout
+
+
+def test_eval():
+    result = run_adze("eval", DIGITS, "--dataset", TEST_SET, "--metric", "accuracy")
+    assert "98.19" in result.stdout or "0.9819" in result.stdout
+
+
+def test_compress_is_deterministic(tmp_path):
+    recipe = tmp_path / "recipe.json"
+    recipe.write_text(json.dumps({"steps": [{"prune": {"method": "magnitude", "sparsity": 0.5}},
+                                            {"quantize": {"weights": "int8", "activations": "dynamic"}}]}))
+    files = [tmp_path / "a.onnx", tmp_path / "b.onnx"]
+    for file in files:
+        run_adze("compress", DIGITS, file, "--recipe", recipe, "--evaluation", TEST_SET, "--report", f"{file}.json")
+    assert files[0].read_bytes() == files[1].read_bytes()
+    assert json.loads((tmp_path / "a.onnx.json").read_text())
+
+
+@pytest.mark.parametrize(
+    "arguments, code",
+    [
+        (["--help"], 0), (["serve", "--help"], 0), (["compress", "--help"], 0),
+        (["nothing"], 2), (["bench"], 2), (["bench", DIGITS, "--batch", "0"], 2),
+        (["run", "missing.onnx", "--inputs", "a.npz", "--outputs", "b.npz"], 1),
+        (["serve", "--config", "missing.yaml"], 1),
+        (["serve", "--set", "no.such.option=1"], 1),
+    ],
+)
+def test_exit_codes(arguments, code):
+    result = run_adze(*arguments, check=False)
+    assert result.returncode == code, result.stderr
+    if code == 0:
+        assert result.stdout and not result.stderr
+    else:
+        assert result.stderr and not result.stdout
