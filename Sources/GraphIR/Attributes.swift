@@ -5,6 +5,8 @@ public enum Attribute: Sendable {
   case int(Int)
   case float(Float)
   case string(String)
+  /// A string attribute whose bytes are not UTF-8, such as a compiled blob of some execution provider.
+  case bytes([UInt8])
   case tensor(Tensor)
   case sparseTensor(SparseTensor)
   case graph(Graph)
@@ -17,12 +19,20 @@ public enum Attribute: Sendable {
   case graphs([Graph])
   case types([ValueType])
   /// Inside a function body: the attribute of the calling node that takes this one's place.
-  case reference(name: String)
+  case reference(name: String, kind: AttributeKind)
+}
+
+/// The kinds of attribute values, with the numbers that ONNX `AttributeProto.AttributeType` gives them.
+public enum AttributeKind: Int, Sendable, Hashable {
+  case float = 1, int, string, tensor, graph, floats, ints, strings, tensors, graphs
+  case sparseTensor, sparseTensors, type, types
 }
 
 /// A node's attributes by name, in file order.
 public struct Attributes: Sendable, ExpressibleByDictionaryLiteral {
   public private(set) var entries: [(name: String, value: Attribute)]
+  /// Documentation by attribute name, for the few files that have it.
+  public var documentation: [String: String] = [:]
 
   public init(dictionaryLiteral elements: (String, Attribute)...) {
     entries = elements.map { (name: $0.0, value: $0.1) }

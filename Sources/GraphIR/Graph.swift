@@ -21,12 +21,25 @@ public struct Value: Sendable {
   public var constant: Tensor?
   /// How `constant` was stored when the file kept it sparse, for export.
   public var sparseConstant: SparseTensor?
+  public var annotations: ValueAnnotations?
 
   public init(name: String, type: ValueType? = nil, constant: Tensor? = nil) {
     self.name = name
     self.type = type
     self.constant = constant
   }
+}
+
+/// What a file says about a value beyond its type; carried through to exports.
+public struct ValueAnnotations: Sendable, Hashable {
+  public var documentation = ""
+  public var metadata: [MetadataEntry] = []
+  /// What the tensor means, for example `IMAGE`.
+  public var typeDenotation = ""
+  /// What each axis means, for example `DATA_CHANNEL`; empty when no axis says so.
+  public var dimensionDenotations: [String] = []
+
+  public init() {}
 }
 
 /// A tensor stored as its non-zero elements: ONNX `SparseTensorProto`.
@@ -75,6 +88,11 @@ public struct Node: Sendable {
   public var outputs: [ValueID]
   public var attributes: Attributes
   public var documentation: String = ""
+  /// Tells apart functions of one name: ONNX `NodeProto.overload`.
+  public var overload: String = ""
+  public var metadata: [MetadataEntry] = []
+  /// ONNX `NodeDeviceConfigurationProto` messages, carried through unread.
+  public var deviceConfigurations: [[UInt8]] = []
 
   public init(
     name: String = "", op: OperatorName, inputs: [ValueID], outputs: [ValueID], attributes: Attributes = [:]
@@ -113,6 +131,7 @@ public struct Graph: Sendable {
   /// Only in sub-graphs.
   public var captures: [Capture] = []
   public var metadata: [MetadataEntry] = []
+  public var quantizationAnnotations: [QuantizationAnnotation] = []
 
   public init(name: String) { self.name = name }
 
@@ -125,6 +144,13 @@ public struct Graph: Sendable {
   public mutating func addValue(_ value: Value) -> ValueID {
     values.append(value)
     return ValueID(values.count - 1)
+  }
+
+  /// How messages call `node`: its name or, when it has none, its first output's.
+  public func label(of node: Node) -> String {
+    if !node.name.isEmpty { return node.name }
+    guard let output = node.outputs.first(where: { !$0.isNone }) else { return "" }
+    return self[output].name
   }
 
   /// The inputs that a caller must provide: those without a default.
@@ -145,5 +171,19 @@ public struct MetadataEntry: Sendable, Hashable {
   public init(key: String, value: String) {
     self.key = key
     self.value = value
+  }
+}
+
+/// Names the values that hold the quantization parameters of another value: ONNX `TensorAnnotation`.
+///
+/// By name, because the values may have gone by the time the graph is exported: then the annotation goes too.
+public struct QuantizationAnnotation: Sendable, Hashable {
+  public var valueName: String
+  /// Key, for example `SCALE_TENSOR`, and the name of the value that holds the parameter.
+  public var parameters: [MetadataEntry]
+
+  public init(valueName: String, parameters: [MetadataEntry]) {
+    self.valueName = valueName
+    self.parameters = parameters
   }
 }

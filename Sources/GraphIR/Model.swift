@@ -11,6 +11,10 @@ public struct Model: Sendable {
   public var modelVersion = 0
   public var documentation = ""
   public var metadata: [MetadataEntry] = []
+  /// ONNX `TrainingInfoProto` messages, carried through unread.
+  public var trainingInfo: [[UInt8]] = []
+  /// ONNX `DeviceConfigurationProto` messages, carried through unread.
+  public var deviceConfigurations: [[UInt8]] = []
 
   public init(graph: Graph, irVersion: Int, opsets: [String: Int]) {
     self.graph = graph
@@ -33,4 +37,11 @@ public struct Function: Sendable {
     self.op = op
     self.body = body
   }
+}
+
+extension Model {
+  /// The IR versions that can be read.
+  public static let irVersions = 3...13
+  /// The versions of domain ai.onnx that can be read.
+  public static let opsetVersions = 7...25
 }

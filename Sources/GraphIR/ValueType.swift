@@ -43,6 +43,8 @@ public indirect enum ValueType: Sendable, Hashable {
   case sequence(ValueType)
   case optional(ValueType)
   case map(key: ElementType, value: ValueType)
+  /// A type that only the runtime which wrote the model understands.
+  case opaque(domain: String, name: String)
 
   public var tensor: TensorType? { if case .tensor(let type) = self { type } else { nil } }
 }

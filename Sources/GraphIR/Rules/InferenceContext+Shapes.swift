@@ -170,6 +170,7 @@ extension ValueType: CustomStringConvertible {
     case .sequence(let element): "sequence(\(element))"
     case .optional(let element): "optional(\(element))"
     case .map(let key, let value): "map(\(key.name), \(value))"
+    case .opaque(let domain, let name): "opaque(\(domain).\(name))"
     }
   }
 }

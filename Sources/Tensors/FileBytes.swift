@@ -1,0 +1,114 @@
+#if canImport(Glibc)
+  import Glibc
+#endif
+
+/// Whole files as bytes, without Foundation.
+public enum FileBytes {
+  /// The bytes of the regular file at `path`, mapped for reading. Symbolic links are followed.
+  /// - Throws: `FileError.cannotOpen`, `.notRegular`, `.cannotRead`.
+  public static func map(path: String) throws(FileError) -> MappedFile {
+    let descriptor = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK)
+    if descriptor < 0 { throw .cannotOpen(path: path, code: errno) }
+    defer { close(descriptor) }
+    return try MappedFile(descriptor: descriptor, name: path)
+  }
+
+  /// Replaces the file at `path` by `bytes`, all or nothing: a reader, or a restart after a crash, sees the old
+  /// file or the new one. The directory must exist.
+  /// - Throws: `FileError.cannotOpen`, `.cannotWrite`.
+  public static func write(_ bytes: UnsafeRawBufferPointer, path: String) throws(FileError) {
+    let (temporary, descriptor) = try openTemporary(beside: path)
+    do throws(FileError) {
+      try writeAll(bytes, descriptor: descriptor, path: path)
+      if fsync(descriptor) != 0 { throw .cannotWrite(path: path, code: errno) }
+    } catch {
+      close(descriptor)
+      unlink(temporary)
+      throw error
+    }
+    let closed = close(descriptor)
+    if closed != 0 || rename(temporary, path) != 0 {
+      let code = errno
+      unlink(temporary)
+      throw .cannotWrite(path: path, code: code)
+    }
+    try synchronizeDirectory(of: path)
+  }
+
+  /// See `write(_:path:)` for raw bytes.
+  public static func write(_ bytes: [UInt8], path: String) throws(FileError) {
+    let result = bytes.withUnsafeBytes { bytes in
+      Result { () throws(FileError) in try write(bytes, path: path) }
+    }
+    try result.get()
+  }
+
+  /// The directory part of `path`: `.` when it has none.
+  public static func directory(of path: String) -> String {
+    guard let slash = path.utf8.lastIndex(of: UInt8(ascii: "/")) else { return "." }
+    return slash == path.utf8.startIndex ? "/" : String(path[..<slash])
+  }
+
+  private static func openTemporary(beside path: String) throws(FileError) -> (String, Int32) {
+    for attempt in 0..<100 {
+      let temporary = "\(path).\(getpid())-\(UInt32.random(in: 0 ... .max)).tmp"
+      let descriptor = open(temporary, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0o644)
+      if descriptor >= 0 { return (temporary, descriptor) }
+      let code = errno
+      if code != EEXIST || attempt == 99 { throw .cannotOpen(path: path, code: code) }
+    }
+    throw .cannotOpen(path: path, code: EEXIST)
+  }
+
+  private static func writeAll(
+    _ bytes: UnsafeRawBufferPointer, descriptor: Int32, path: String
+  ) throws(FileError) {
+    var offset = 0
+    while offset < bytes.count {
+      let written = Glibc.write(descriptor, bytes.baseAddress! + offset, bytes.count - offset)
+      if written > 0 {
+        offset += written
+      } else if errno != EINTR {
+        throw .cannotWrite(path: path, code: errno)
+      }
+    }
+  }
+
+  /// Makes the new name survive a crash.
+  private static func synchronizeDirectory(of path: String) throws(FileError) {
+    let descriptor = open(directory(of: path), O_RDONLY | O_DIRECTORY | O_CLOEXEC)
+    if descriptor < 0 { throw .cannotWrite(path: path, code: errno) }
+    defer { close(descriptor) }
+    // Some file systems cannot synchronize directories and say so with EINVAL.
+    if fsync(descriptor) != 0 && errno != EINVAL { throw .cannotWrite(path: path, code: errno) }
+  }
+}
+
+/// A file's bytes, mapped read-only until the last reference goes.
+///
+/// A file that another process shortens meanwhile ends a reader with SIGBUS: map only files that are replaced
+/// whole, as `FileBytes.write` does.
+public final class MappedFile: @unchecked Sendable {
+  // Sendable because the mapping is read-only and lives as long as the object.
+  public let bytes: UnsafeRawBufferPointer
+
+  /// Maps all of the open regular file `descriptor`, which the caller closes; `name` is for messages.
+  public init(descriptor: Int32, name: String) throws(FileError) {
+    var status = stat()
+    if fstat(descriptor, &status) != 0 { throw .cannotRead(path: name, code: errno) }
+    if status.st_mode & S_IFMT != S_IFREG { throw .notRegular(path: name) }
+    if status.st_size == 0 {
+      bytes = UnsafeRawBufferPointer(start: nil, count: 0)
+      return
+    }
+    let base = mmap(nil, status.st_size, PROT_READ, MAP_PRIVATE, descriptor, 0)
+    guard let base, base != MAP_FAILED else { throw .cannotRead(path: name, code: errno) }
+    bytes = UnsafeRawBufferPointer(start: base, count: status.st_size)
+  }
+
+  deinit {
+    if let base = bytes.baseAddress { munmap(UnsafeMutableRawPointer(mutating: base), bytes.count) }
+  }
+
+  public var count: Int { bytes.count }
+}
