@@ -18,7 +18,7 @@ RUN apt-get update -qq \
  && apt-get install -y -qq --no-install-recommends libnghttp2-14 zlib1g libssl3 libsqlite3-0 libstdc++6 \
  && rm -rf /var/lib/apt/lists/* \
  && useradd --system --uid 10001 --home-dir /data --shell /usr/sbin/nologin adze \
- && install -d -o adze -g adze /data /data/models
+ && install -d -o adze -g adze /data /data/models /data/state /data/state
 COPY --from=build /src/.build/release/adze /usr/local/bin/adze
 COPY config /etc/adze
 USER adze
@@ -29,4 +29,6 @@ STOPSIGNAL SIGTERM
 HEALTHCHECK --interval=10s --timeout=3s --start-period=20s --retries=3 CMD ["/bin/bash", "-c", \
   "exec 3<>/dev/tcp/127.0.0.1/8080 && printf 'GET /v2/health/ready HTTP/1.1\\r\\nHost: localhost\\r\\nConnection: close\\r\\n\\r\\n' >&3 && read -r line <&3 && [[ $line == *' 200 '* ]]"]
 ENTRYPOINT ["adze"]
+ENV ADZE_MODELS_DIRECTORY=/data/models ADZE_MODELS_PRELOAD=/etc/adze/models \
+    ADZE_DATA_DIRECTORY=/data/state ADZE_DATA_PRELOAD_DATASETS=/etc/adze/datasets
 CMD ["serve", "--config", "/etc/adze/adze.yaml"]

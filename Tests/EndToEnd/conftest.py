@@ -53,7 +53,7 @@ class Server:
         self.log = open(self.data.parent / f"{self.data.name}.log", "ab")
         self.process = subprocess.Popen(
             [ADZE, "serve", "--config", "config/adze.yaml", "--port", str(self.port),
-             "--set", f"data.directory={self.data}", *self.options],
+             "--models", self.data / "models", "--set", f"data.directory={self.data / 'state'}", *self.options],
             cwd=ROOT, stdout=self.log, stderr=self.log, env={**os.environ, **self.environment},
         )
         if wait:

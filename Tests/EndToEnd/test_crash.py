@@ -114,6 +114,7 @@ def test_port_taken(own_server):
     from conftest import run_adze
 
     result = run_adze("serve", "--config", "config/adze.yaml", "--port", own_server.port,
-                      "--set", f"data.directory={own_server.data}-2", check=False)
+                      "--models", f"{own_server.data}-2/models", "--set", f"data.directory={own_server.data}-2/state",
+                      check=False)
     assert result.returncode == 1
     assert str(own_server.port) in result.stderr
