@@ -52,7 +52,7 @@ struct Compress: ParsableCommand {
   private func loadRecipe() throws(CommandFailure) -> Recipe {
     do {
       if let recipe {
-        return try Recipe.parse(Array(try FileBytes.map(path: recipe).bytes))
+        return try Recipe.parse(try readFile(recipe))
       }
       return try Recipe.parse(Array("{\"preset\":\"\(preset ?? "balanced")\"}".utf8))
     } catch {
@@ -64,7 +64,7 @@ struct Compress: ParsableCommand {
     var bar = ProgressBar()
     do {
       let source = CompressionInput(
-        model: model, fileBytes: try FileBytes.size(path: input), sourceSHA256: try SHA256.hex(ofFile: input),
+        model: model, fileBytes: try FileBytes.map(path: input).count, sourceSHA256: try SHA256.hex(ofFile: input),
         recipe: recipe, calibration: try calibration.map { try Dataset(path: $0) },
         evaluation: try evaluation.map { try Dataset(path: $0) }, threads: threads ?? CPU.threadsAvailable)
       let result = try Compressor.run(source) { progress in

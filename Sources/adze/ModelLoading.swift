@@ -27,3 +27,13 @@ func loadArrays(_ path: String) throws(CommandFailure) -> [(name: String, tensor
     throw CommandFailure("\(path): \(error)")
   }
 }
+
+/// The bytes of a file that is read whole.
+func readFile(_ path: String) throws(CommandFailure) -> [UInt8] {
+  do {
+    let file = try FileBytes.map(path: path)
+    return withExtendedLifetime(file) { Array(file.bytes) }
+  } catch {
+    throw CommandFailure("\(error)")
+  }
+}

@@ -4,7 +4,7 @@ enum ProcessMemory {
   /// The most physical memory that this process has had at once.
   static var peakResidentBytes: Int {
     var usage = rusage()
-    return getrusage(RUSAGE_SELF, &usage) == 0 ? usage.ru_maxrss * 1024 : 0
+    return getrusage(__rusage_who_t(RUSAGE_SELF.rawValue), &usage) == 0 ? usage.ru_maxrss * 1024 : 0
   }
 
   /// Caps the address space and processor time of this process, so that a hostile model ends this process only.

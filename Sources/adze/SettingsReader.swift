@@ -46,10 +46,11 @@ struct SettingsReader {
   }
 
   /// A misspelt option would otherwise be ignored without a word.
-  private static func refuseUnknownKeys(in file: String, known: Set<String>) throws(CommandFailure) {
+  private static func refuseUnknownKeys(in file: String, known: Set<String>) throws {
+    let text = try readFile(file)
     let document: Node?
     do {
-      document = try compose(yaml: try String(contentsOf: file))
+      document = try compose(yaml: String(decoding: text, as: UTF8.self))
     } catch {
       throw CommandFailure("\(file): \(error)")
     }
@@ -108,6 +109,9 @@ private final class FailureCollector: AccessReporter {
     var reasons: [String] = []
     if case .failure(let error) = event.result { reasons.append("\(error)") }
     if let error = event.conversionError { reasons.append("\(error)") }
+    for provider in event.providerResults {
+      if case .failure(let error) = provider.result { reasons.append("\(provider.providerName): \(error)") }
+    }
     for reason in reasons {
       failures.withLock { $0.append("\(event.metadata.key): \(reason)") }
     }
