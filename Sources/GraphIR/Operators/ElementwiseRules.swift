@@ -17,9 +17,9 @@ enum ElementwiseRules {
     [
       "Sqrt", "Exp", "Log", "Sin", "Cos", "Tan", "Asin", "Acos", "Atan", "Sinh", "Cosh", "Tanh", "Asinh",
       "Acosh", "Atanh", "Sigmoid", "Softplus", "Softsign", "HardSwish", "Mish", "Reciprocal", "Ceil",
-      "Floor", "Round",
+      "Floor", "Round", "Erf",
     ].map { OperatorRule(OperatorName(type: $0), inputs: 1...1, infer: like(.float)) }
-    + ["Abs", "Sign", "Erf"].map {
+    + ["Abs", "Sign"].map {
       OperatorRule(OperatorName(type: $0), inputs: 1...1, infer: like(.numeric))
     }
     + ["Neg", "Relu"].map {

@@ -4,7 +4,21 @@ public enum OperatorTable {
   public static func rule(for op: OperatorName) -> OperatorRule? { byName[op] }
 
   public static let all: [OperatorRule] =
-    ElementwiseRules.all
+    [
+      ElementwiseRules.all,
+      MatrixRules.all,
+      ConvolutionRules.all,
+      PoolingRules.all,
+      NormalizationRules.all,
+      ReductionRules.all,
+      ShapeRules.all,
+      JoiningRules.all,
+      [SliceRule.rule],
+      GatherRules.all,
+      [ResizeRule.rule],
+      GeneratorRules.all,
+      QuantizationRules.all,
+    ].flatMap { $0 }
 
   private static let byName: [OperatorName: OperatorRule] =
     Dictionary(uniqueKeysWithValues: all.map { ($0.op, $0) })

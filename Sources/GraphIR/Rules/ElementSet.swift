@@ -14,6 +14,11 @@ struct ElementSet: OptionSet, Sendable {
 
   static let bool = ElementSet(.bool)
   static let string = ElementSet(.string)
+  static let float32 = ElementSet(.float32)
+  static let int32 = ElementSet(.int32)
+  static let int64 = ElementSet(.int64)
+  static let uint32 = ElementSet(.uint32)
+  static let uint64 = ElementSet(.uint64)
   /// float16, bfloat16, float32, float64.
   static let float: ElementSet = [
     ElementSet(.float16), ElementSet(.bfloat16), ElementSet(.float32), ElementSet(.float64),
@@ -28,7 +33,7 @@ struct ElementSet: OptionSet, Sendable {
   ]
   static let integer: ElementSet = [.signed, .unsigned]
   static let numeric: ElementSet = [.float, .integer]
-  static let index: ElementSet = [ElementSet(.int32), ElementSet(.int64)]
+  static let index: ElementSet = [.int32, .int64]
   static let eightBit: ElementSet = [ElementSet(.int8), ElementSet(.uint8)]
   static let all = ElementSet(where: { _ in true })
 }
