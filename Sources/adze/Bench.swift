@@ -44,7 +44,7 @@ struct Bench: ParsableCommand {
     let latencies = try measure(session, clock)
     let result = BenchResult(
       latencies: latencies, batch: batch, loadMilliseconds: load, isa: CPU.isa,
-      threads: session.threads, profile: profile ? try profiled(session) : nil)
+      threads: session.team.threads, profile: profile ? try profiled(session) : nil)
     Console.result(json ? result.json : result.text)
   }
 
@@ -79,11 +79,12 @@ struct Bench: ParsableCommand {
     return latencies
   }
 
-  private func profiled(_ session: Session) throws -> [NodeProfile] {
+  private func profiled(_ session: Session) throws -> [Profiler.Entry] {
     let profiler = Profiler()
     session.profiler = profiler
     for _ in 0..<20 { try session.execute() }
-    return profiler.nodes
+    session.profiler = nil
+    return profiler.entries
   }
 }
 

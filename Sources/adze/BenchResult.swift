@@ -24,7 +24,7 @@ struct BenchResult: Encodable {
 
   /// - Parameter latencies: of single calls, in milliseconds, ascending, not empty.
   init(
-    latencies: [Double], batch: Int, loadMilliseconds: Double, isa: String, threads: Int, profile: [NodeProfile]?
+    latencies: [Double], batch: Int, loadMilliseconds: Double, isa: String, threads: Int, profile: [Profiler.Entry]?
   ) {
     func percentile(_ p: Double) -> Double { latencies[min(latencies.count - 1, Int(p * Double(latencies.count)))] }
     p50_ms = percentile(0.5)
@@ -41,7 +41,7 @@ struct BenchResult: Encodable {
       let total = max(1, profile.reduce(0) { $0 + $1.nanoseconds })
       return profile.sorted { $0.nanoseconds > $1.nanoseconds }.map { node in
         Node(
-          name: node.name, op: node.op, kernel: node.kernel,
+          name: node.node, op: node.op, kernel: node.kernel,
           us: Double(node.nanoseconds) / Double(max(1, node.calls)) / 1000,
           share: Double(node.nanoseconds) / Double(total))
       }
