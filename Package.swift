@@ -11,7 +11,7 @@ let strict: [SwiftSetting] = [
 
 // The microkernels rely on unrolling and scheduling that -O2, SwiftPM's choice for C, leaves out.
 let kernelFlags: [CSetting] = [
-  .unsafeFlags(["-O3", "-Wall", "-Werror"]),
+  .unsafeFlags(["-O3", "-Wall", "-Werror", "-ffp-contract=off"]),
   .define("NDEBUG", .when(configuration: .release)),
 ]
 
@@ -33,7 +33,7 @@ let package = Package(
     .systemLibrary(name: "CZlib", pkgConfig: "zlib", providers: [.apt(["zlib1g-dev"])]),
     .systemLibrary(name: "COpenSSL", pkgConfig: "openssl", providers: [.apt(["libssl-dev"])]),
     .systemLibrary(name: "CLinux"),
-    .target(name: "CKernels", cSettings: kernelFlags),
+    .target(name: "CKernels", exclude: ["README.md", "kernels.inc"], cSettings: kernelFlags),
     .target(name: "Tensors", dependencies: ["CZlib"], swiftSettings: strict),
     .target(
       name: "ONNXFormat",

@@ -1,0 +1,3 @@
+#include "../simd/portable.h"
+#include "../generic/convolution.h"
+#include "../generic/transpose.h"

@@ -1,0 +1,5 @@
+#include "../simd/portable.h"
+#include "../generic/unary.h"
+#include "../generic/elementwise.h"
+#include "../generic/math.h"
+#include "../generic/reduce.h"
