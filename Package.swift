@@ -47,7 +47,7 @@ let package = Package(
     .target(
       name: "Serving",
       dependencies: [
-        "Tensors", "ONNXFormat", "GraphIR", "Engine", "Compression", "HTTPTransport", "COpenSSL",
+        "Tensors", "ONNXFormat", "GraphIR", "Engine", "Compression", "HTTPTransport", "COpenSSL", "CLinux",
         .product(name: "GRDB", package: "GRDB.swift"),
         .product(name: "Logging", package: "swift-log"),
       ], swiftSettings: strict),

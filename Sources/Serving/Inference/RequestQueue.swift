@@ -1,0 +1,168 @@
+import Engine
+
+/// Rows of one request that are part of a batch.
+struct BatchSlice {
+  let pending: PendingRequest
+  /// Of the request; `0..<1` for requests that are run alone and whole.
+  let rows: Range<Int>
+}
+
+/// What a worker runs at once.
+struct Batch {
+  let runner: any BatchRunner
+  /// Of requests with equal keys; one slice for a request that is run alone.
+  let slices: [BatchSlice]
+  let taken: ContinuousClock.Instant
+}
+
+/// What requests are submitted to and batches are run by: a `Servable`.
+protocol BatchRunner: AnyObject, Sendable {
+  /// Runs a batch on the calling thread and, when given, the threads of `team`, and answers its requests.
+  func run(_ batch: Batch, on team: ThreadTeam?)
+  /// Answers a request that is not run.
+  func refuse(_ pending: PendingRequest, _ error: ServingError)
+}
+
+/// What limits the batches of one model.
+struct BatchLimits: Sendable, Equatable {
+  var maximumRows: Int
+  var minimumShardRows: Int
+  var delay: Duration
+}
+
+/// The waiting requests of one model, in lanes of requests that can be run together. Touched only under the worker
+/// pool's lock; computes nothing and calls nobody back.
+final class RequestQueue: @unchecked Sendable {
+  // Sendable because the pool, which alone calls it, holds its lock then.
+  private struct Lane {
+    let key: BatchKey
+    var requests: [(pending: PendingRequest, taken: Int, order: Int)] = []
+    var rows = 0
+  }
+
+  /// Outcome of asking for a batch.
+  struct Taken {
+    var slices: [BatchSlice] = []
+    /// Requests that left the queue because nobody waits for them any more.
+    var obsolete: [(pending: PendingRequest, error: ServingError)] = []
+    /// Without slices: when the delayed requests are due.
+    var dueAt: ContinuousClock.Instant?
+  }
+
+  private let limits: BatchLimits
+  private var lanes: [Lane] = []
+  private var nextOrder = 0
+  private(set) var count = 0
+  private(set) var bytes = 0
+  /// Kept by the pool: true while the queue is in its turn list.
+  var isListed = false
+
+  init(limits: BatchLimits) { self.limits = limits }
+
+  var isEmpty: Bool { count == 0 }
+
+  func append(_ pending: PendingRequest) {
+    let entry = (pending: pending, taken: 0, order: nextOrder)
+    nextOrder += 1
+    count += 1
+    bytes += pending.bytes
+    let position = pending.rows == nil ? nil : lanes.firstIndex { $0.key == pending.key && $0.rows > 0 }
+    if let position {
+      lanes[position].requests.append(entry)
+      lanes[position].rows += pending.rows ?? 0
+    } else {
+      // A request that is run alone gets a lane of its own, with no rows so that none joins it.
+      lanes.append(Lane(key: pending.key, requests: [entry], rows: pending.rows ?? 0))
+    }
+  }
+
+  /// Takes the next batch: of the lane whose first request waits longest, at most the fair share of its rows when
+  /// `idleWorkers` more workers could take the others.
+  func take(now: ContinuousClock.Instant, idleWorkers: Int, ignoringDelay: Bool = false) -> Taken {
+    var taken = Taken()
+    while let position = dueLane(now, ignoringDelay ? .zero : limits.delay, &taken) {
+      let limit = share(of: lanes[position].rows, idleWorkers: idleWorkers)
+      fill(&taken, from: position, limit: limit, now)
+      if lanes[position].requests.isEmpty { lanes.remove(at: position) }
+      if !taken.slices.isEmpty { break }
+    }
+    return taken
+  }
+
+  /// Removes the requests that nobody waits for.
+  func removeObsolete(now: ContinuousClock.Instant) -> [(pending: PendingRequest, error: ServingError)] {
+    var removed: [(pending: PendingRequest, error: ServingError)] = []
+    for position in lanes.indices.reversed() {
+      var rows = 0
+      lanes[position].requests.removeAll { entry in
+        guard let error = entry.pending.obsolete(at: now) else { return false }
+        removed.append((pending: entry.pending, error: error))
+        rows += (entry.pending.rows ?? entry.taken) - entry.taken
+        return true
+      }
+      lanes[position].rows -= rows
+      if lanes[position].requests.isEmpty { lanes.remove(at: position) }
+    }
+    for (pending, _) in removed { forget(pending) }
+    return removed
+  }
+
+  private func dueLane(_ now: ContinuousClock.Instant, _ delay: Duration, _ taken: inout Taken) -> Int? {
+    var best: Int?
+    for (position, lane) in lanes.enumerated() {
+      guard let first = lane.requests.first else { continue }
+      let due = first.pending.submitted.advanced(by: delay)
+      if delay > .zero && lane.rows > 0 && lane.rows < limits.maximumRows && due > now {
+        taken.dueAt = min(taken.dueAt ?? due, due)
+      } else if best.map({ first.order < lanes[$0].requests[0].order }) ?? true {
+        best = position
+      }
+    }
+    if best != nil { taken.dueAt = nil }
+    return best
+  }
+
+  /// Rows for one worker when a lane's rows are divided evenly, but never into shards too small to pay.
+  private func share(of rows: Int, idleWorkers: Int) -> Int {
+    let shards = min(max(rows / limits.minimumShardRows, 1), idleWorkers + 1)
+    return max(min((rows + shards - 1) / shards, limits.maximumRows), 1)
+  }
+
+  private func fill(_ taken: inout Taken, from position: Int, limit: Int, _ now: ContinuousClock.Instant) {
+    var rows = 0
+    var used = 0
+    var remainder: (pending: PendingRequest, taken: Int, order: Int)?
+    while used < lanes[position].requests.count {
+      var entry = lanes[position].requests[used]
+      let left = (entry.pending.rows ?? 1) - entry.taken
+      // A request joins whole when it fits, and is divided only when it would not fit an empty batch.
+      if rows > 0 && rows + left > limit { break }
+      used += 1
+      if let error = entry.pending.obsolete(at: now) {
+        taken.obsolete.append((pending: entry.pending, error: error))
+        lanes[position].rows -= entry.pending.rows == nil ? 0 : left
+        forget(entry.pending)
+        continue
+      }
+      let count = min(left, limit - rows)
+      taken.slices.append(BatchSlice(pending: entry.pending, rows: entry.taken..<entry.taken + count))
+      rows += count
+      lanes[position].rows -= entry.pending.rows == nil ? 0 : count
+      if count < left {
+        entry.taken += count
+        remainder = entry
+        break
+      }
+      forget(entry.pending)
+      if rows >= limit { break }
+    }
+    lanes[position].requests.removeFirst(used)
+    // The rest of a large request goes behind the others, so that it does not hold up small ones.
+    if let remainder { lanes[position].requests.append(remainder) }
+  }
+
+  private func forget(_ pending: PendingRequest) {
+    count -= 1
+    bytes -= pending.bytes
+  }
+}

@@ -1,0 +1,19 @@
+import Glibc
+
+/// Holds a directory for this process, so that two servers never work on the same files.
+final class DirectoryLock: Sendable {
+  private let descriptor: Int32
+
+  /// - Throws: `.conflict` when another process holds it.
+  init(directory: String) throws(ServingError) {
+    let opened = open(directory + "/.lock", O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0o640)
+    if opened < 0 { throw FileSystem.failure("making a lock file") }
+    if flock(opened, LOCK_EX | LOCK_NB) != 0 {
+      close(opened)
+      throw .conflict(reason: "another server uses the same models or data directory")
+    }
+    descriptor = opened
+  }
+
+  deinit { close(descriptor) }
+}
