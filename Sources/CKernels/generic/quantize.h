@@ -62,14 +62,16 @@ void KERNEL(dequantize_i32)(
   ptrdiff_t i = 0;
   for (; i + VL <= n; i += VL) {
     const vf s = scales_move ? v_load(scale + i) : scale_all, b = biases_move ? v_load(bias + i) : bias_all;
-    const vf product = v_from_i(vi_load(x + i)) * s;
-    v_store(y + i, bias ? product + b : product);
+    vf value = v_from_i(vi_load(x + i)) * s;
+    if (bias) value = value + b;
+    v_store(y + i, value);
   }
   if (i < n) {
     const ptrdiff_t part = n - i;
     const vf s = scales_move ? v_load_part(scale + i, part) : scale_all;
     const vf b = biases_move ? v_load_part(bias + i, part) : bias_all;
-    const vf product = v_from_i(vi_load_part(x + i, part)) * s;
-    v_store_part(y + i, bias ? product + b : product, part);
+    vf value = v_from_i(vi_load_part(x + i, part)) * s;
+    if (bias) value = value + b;
+    v_store_part(y + i, value, part);
   }
 }

@@ -1,0 +1,8 @@
+#include "../simd/common.h"
+
+#if ADZE_X86
+#include "../simd/avx512.h"
+#include "../generic/convolution.h"
+#include "../generic/transpose.h"
+#include "../simd/end.h"
+#endif

@@ -1,0 +1,7 @@
+#include "../simd/common.h"
+
+#if ADZE_X86
+#include "../simd/avx512.h"
+#include "../generic/quantize.h"
+#include "../simd/end.h"
+#endif

@@ -1,0 +1,16 @@
+#include "../simd/common.h"
+
+#if ADZE_X86
+#define GEMM_ROWS 12
+#define GROUP 4
+#define KERNEL(slot) adze_##slot##__avx512vnni
+#define ADZE_TARGET "avx512vnni,avx512f,avx512bw,avx512dq,avx512vl,avx2,fma"
+#include "../simd/avx512.h"
+
+HELPER vi group_step(vi acc, vi a, const int8_t *b) {
+  return _mm512_dpbusd_epi32(acc, a, _mm512_loadu_si512(b));
+}
+
+#include "../generic/gemm_i8.h"
+#include "../simd/end.h"
+#endif
