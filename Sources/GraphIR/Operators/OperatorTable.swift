@@ -18,6 +18,7 @@ public enum OperatorTable {
       [ResizeRule.rule],
       GeneratorRules.all,
       QuantizationRules.all,
+      ControlFlowRules.all,
     ].flatMap { $0 }
 
   private static let byName: [OperatorName: OperatorRule] =
