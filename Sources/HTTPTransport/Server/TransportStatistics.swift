@@ -6,8 +6,8 @@ public struct TransportStatistics: Sendable, Equatable {
   public var connectionsAccepted = 0
   /// Closed at once because `maximumConnections` were open.
   public var connectionsRefused = 0
-  /// Closed because a header, body, idle or write time ran out.
-  public var connectionsTimedOut = 0
+  /// Requests and connections ended because a header, body, idle or write time ran out.
+  public var timeouts = 0
   public var requestsHTTP1 = 0
   public var requestsHTTP2 = 0
   public var requestsInFlight = 0
@@ -34,7 +34,7 @@ final class Counters: Sendable {
   let connectionsOpen = Counter()
   let connectionsAccepted = Counter()
   let connectionsRefused = Counter()
-  let connectionsTimedOut = Counter()
+  let timeouts = Counter()
   let requestsHTTP1 = Counter()
   let requestsHTTP2 = Counter()
   let requestsInFlight = Counter()
@@ -48,7 +48,7 @@ final class Counters: Sendable {
     statistics.connectionsOpen = connectionsOpen.value
     statistics.connectionsAccepted = connectionsAccepted.value
     statistics.connectionsRefused = connectionsRefused.value
-    statistics.connectionsTimedOut = connectionsTimedOut.value
+    statistics.timeouts = timeouts.value
     statistics.requestsHTTP1 = requestsHTTP1.value
     statistics.requestsHTTP2 = requestsHTTP2.value
     statistics.requestsInFlight = requestsInFlight.value
