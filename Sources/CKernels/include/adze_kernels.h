@@ -285,6 +285,13 @@ const char *adze_isa_name(adze_isa isa);
 /// setting. Without effect (false) where the CPU has no such control.
 bool adze_set_flush_denormals(bool flushes);
 
+/// Tells the CPU that the caller spins.
+static inline void adze_spin_pause(void) {
+#if defined(__x86_64__)
+  __builtin_ia32_pause();
+#endif
+}
+
 /// Elements of a packed B[k, n]. The caller has checked that the product fits.
 static inline ptrdiff_t adze_gemm_f32_packed_count(const adze_kernels *kernels, ptrdiff_t k, ptrdiff_t n) {
   ptrdiff_t panel = kernels->gemm_f32_panel;

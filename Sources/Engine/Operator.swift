@@ -1,0 +1,128 @@
+import GraphIR
+import Tensors
+
+/// Type and shape of an operand whose elements come at run time.
+struct OperandType: Sendable, Hashable {
+  let element: ElementType
+  let shape: Shape
+
+  var elementCount: Int { shape.elementCount }
+  var byteCount: Int { element.byteCount(elements: shape.elementCount) ?? 0 }
+}
+
+/// An operator of one node: attributes decoded, nothing known about shapes yet. Shared by all sessions.
+///
+/// Operators whose output shapes follow from input shapes (and constant inputs) conform to this. The others
+/// (NonZero, sequences, strings …) conform to `DynamicOperator`.
+protocol ShapedOperator: Sendable {
+  /// Chooses the computation for these shapes. Everything that can be decided or computed before the run
+  /// is done here; what the kernel captures must not change afterwards.
+  /// - Throws: `OperatorFailure`, `GraphError` or `TensorError`.
+  func prepare(_ request: PrepareRequest) throws -> Kernel
+
+  /// Inputs in whose memory output 0 may be computed when the input has the same size and is not read
+  /// later. Only for kernels that read each element before they write it, at the same place.
+  var inPlaceInputs: [Int] { get }
+
+  /// True when output 0 is input 0 under another shape: no kernel runs then.
+  var isView: Bool { get }
+
+  /// The outputs when they follow from the inputs' types alone (`Shape`, `Size`).
+  func outputsFromTypes(_ inputs: [OperandType?]) throws -> [Tensor]?
+}
+
+extension ShapedOperator {
+  var inPlaceInputs: [Int] { [] }
+  var isView: Bool { false }
+  func outputsFromTypes(_ inputs: [OperandType?]) throws -> [Tensor]? { nil }
+}
+
+/// An operator that runs on owned values because the shapes of its outputs, or even what they are, depend
+/// on the elements of its inputs.
+protocol DynamicOperator: Sendable {
+  /// - Parameter inputs: one for each input of the node; nil for an omitted one.
+  /// - Returns: one value for each output of the node.
+  /// - Throws: `OperatorFailure`, `GraphError` or `TensorError`.
+  func run(_ inputs: [RuntimeValue?], _ context: DynamicContext) throws -> [RuntimeValue]
+}
+
+/// What a dynamic operator may use besides its inputs.
+struct DynamicContext {
+  let team: ThreadTeam
+  /// The most bytes that one tensor may take.
+  let memoryLimit: Int
+}
+
+/// A value that lives outside the arena.
+enum RuntimeValue: Sendable {
+  case tensor(Tensor)
+  indirect case optional(RuntimeValue?)
+  case sequence([RuntimeValue])
+
+  var tensor: Tensor? { if case .tensor(let tensor) = self { tensor } else { nil } }
+
+  /// The type of this very value: all extents are known.
+  var type: ValueType? {
+    switch self {
+    case .tensor(let tensor): .tensor(TensorType(tensor.type, shape: tensor.shape))
+    case .optional(let value): value?.type.map(ValueType.optional)
+    case .sequence(let values): values.first?.type.map(ValueType.sequence)
+    }
+  }
+}
+
+/// How a node computes.
+enum OperatorImplementation: Sendable {
+  case shaped(any ShapedOperator)
+  case dynamic(any DynamicOperator)
+}
+
+/// What `ShapedOperator.prepare` is told.
+struct PrepareRequest {
+  let node: Node
+  /// nil: omitted.
+  let inputs: [OperandType?]
+  let outputs: [OperandType?]
+  /// Elements of the inputs that are known before the run.
+  let constants: [Tensor?]
+  /// Which of the constants are weights of the model: the same in every plan, so worth packing once.
+  let isWeight: [Bool]
+  /// The number of threads that will run the kernel.
+  let threads: Int
+
+  /// Type and shape of a required input.
+  func input(_ index: Int) throws(OperatorFailure) -> OperandType {
+    guard index < inputs.count, let type = inputs[index] else { throw .invalid("input \(index) is missing") }
+    return type
+  }
+
+  /// Type and shape of an optional input.
+  func optionalInput(_ index: Int) -> OperandType? { index < inputs.count ? inputs[index] : nil }
+
+  func hasInput(_ index: Int) -> Bool { optionalInput(index) != nil }
+  func hasOutput(_ index: Int) -> Bool { index < outputs.count && outputs[index] != nil }
+
+  func output(_ index: Int = 0) throws(OperatorFailure) -> OperandType {
+    guard index < outputs.count, let type = outputs[index] else {
+      throw .invalid("output \(index) is missing")
+    }
+    return type
+  }
+
+  func constant(_ index: Int) -> Tensor? { index < constants.count ? constants[index] : nil }
+
+  /// The elements of input `index` when it is a weight of the model.
+  func weight(_ index: Int) -> Tensor? {
+    index < constants.count && isWeight[index] ? constants[index] : nil
+  }
+
+  /// All elements of an int32 or int64 input that must be known before the run.
+  func integers(_ index: Int) throws(OperatorFailure) -> [Int] {
+    guard let tensor = constant(index) else { throw .invalid("input \(index) is not known before the run") }
+    switch tensor.type {
+    case .int64: return tensor.array(of: Int.self)
+    case .int32: return tensor.array(of: Int32.self).map(Int.init)
+    default: throw .type(tensor.type)
+    }
+  }
+}

@@ -1,0 +1,175 @@
+import CKernels
+import GraphIR
+import Tensors
+
+/// The product of two matrices, or of stacks of matrices, in float32.
+///
+/// B is packed into column panels first: once for a weight, else in each run. Then pieces of C are computed,
+/// each a range of rows and panels of one product of the stack.
+struct MatrixProduct {
+  var rows: Int
+  var columns: Int
+  var depth: Int
+  /// Products in the stack, and where each begins in A, B and C, in elements.
+  var batchOffsets: [(a: Int, b: Int, c: Int)]
+  /// Matrices of B, and where each begins.
+  var bOffsets: [Int]
+  /// For each product: which matrix of B it uses.
+  var bIndex: [Int]
+  var transposesA = false
+  var transposesB = false
+  var alpha: Float = 1
+  var activation: Activation?
+  var bias: Bias = .none
+
+  enum Bias {
+    case none
+    /// One value for each column or row, at the given input.
+    case columns(input: Int)
+    case rows(input: Int)
+    /// Known before the run, already scaled.
+    case constantColumns(Tensor)
+    case constantRows(Tensor)
+    /// C already holds values to add to.
+    case accumulate
+  }
+
+  private var aStrides: (row: Int, column: Int) { transposesA ? (1, rows) : (depth, 1) }
+  private var bStrides: (k: Int, n: Int) { transposesB ? (1, depth) : (columns, 1) }
+  private var panels: Int { (columns - 1) / Kernels.current.gemm_f32_panel + 1 }
+  private var packedCount: Int { adze_gemm_f32_packed_count(Kernels.table, depth, columns) }
+
+  /// The kernel for this product; `weight` is B when it is a weight of the model.
+  func kernel(_ packed: PackedWeights, weight: Tensor?, threads: Int, before: [Kernel.Phase] = []) throws
+    -> Kernel
+  {
+    if rows == 0 || columns == 0 || batchOffsets.isEmpty { return .nothing }
+    let name = Kernels.name("gemm_f32")
+    if let weight {
+      let buffer = try packed.get { try packAll(weight) }
+      return Kernel(name, phases: before + [product(threads: threads, packed: buffer)])
+    }
+    let (bytes, overflow) = packedCount.multipliedReportingOverflow(
+      by: bOffsets.count * MemoryLayout<Float>.stride)
+    if overflow { throw OperatorFailure.invalid("the packed matrix would have too many bytes") }
+    return Kernel(
+      name, phases: before + [packing(threads: threads), product(threads: threads, packed: nil)],
+      sharedScratch: bytes)
+  }
+
+  private func packAll(_ weight: Tensor) throws -> AlignedBuffer {
+    let (count, overflow) = packedCount.multipliedReportingOverflow(by: bOffsets.count)
+    if overflow { throw OperatorFailure.invalid("the packed matrix would have too many elements") }
+    let buffer = try AlignedBuffer(byteCount: count * MemoryLayout<Float>.stride)
+    let destination = buffer.bytes.baseAddress!.assumingMemoryBound(to: Float.self)
+    weight.withElements(Float.self) { elements in
+      guard let source = elements.baseAddress else { return }
+      for (index, offset) in bOffsets.enumerated() {
+        pack(source + offset, destination + index * packedCount, panels: 0..<panels)
+      }
+    }
+    return buffer
+  }
+
+  private func pack(_ b: UnsafePointer<Float>, _ packed: UnsafeMutablePointer<Float>, panels: Range<Int>) {
+    let strides = bStrides
+    Kernels.current.pack_b_f32(
+      b, strides.k, strides.n, depth, columns, packed, panels.lowerBound, panels.upperBound)
+    if alpha != 1 {
+      let width = Kernels.current.gemm_f32_panel * depth
+      let part = packed + panels.lowerBound * width
+      Kernels.current.affine_f32(part, part, panels.count * width, alpha, 0)
+    }
+  }
+
+  private func packing(threads: Int) -> Kernel.Phase {
+    let split = WorkSplit(
+      units: panels, costPerUnit: depth * Kernels.current.gemm_f32_panel / 4, threads: threads)
+    let product = self
+    return Kernel.Phase(pieces: split.pieces * bOffsets.count) { operands, piece in
+      let (matrix, part) = piece.quotientAndRemainder(dividingBy: split.pieces)
+      product.pack(
+        operands.input(1) + product.bOffsets[matrix],
+        operands.sharedScratch.assumingMemoryBound(to: Float.self) + matrix * product.packedCount,
+        panels: split.range(of: part))
+    }
+  }
+
+  private func product(threads: Int, packed: AlignedBuffer?) -> Kernel.Phase {
+    let grid = ProductGrid(
+      rows: rows, panels: panels, depth: depth, batch: batchOffsets.count, threads: threads,
+      rowTile: Kernels.current.gemm_f32_rows, panelWidth: Kernels.current.gemm_f32_panel)
+    let product = self
+    let aStrides = aStrides
+    let packedCount = packedCount
+    return Kernel.Phase(pieces: grid.pieces) { operands, piece in
+      let tile = grid.tile(piece)
+      let offsets = product.batchOffsets[tile.batch]
+      let b = (packed?.bytes.baseAddress ?? operands.sharedScratch).assumingMemoryBound(to: Float.self)
+      var accumulates = false
+      var gemm = adze_gemm_f32(
+        m: product.rows, n: product.columns, k: product.depth, a: operands.input(0) + offsets.a,
+        a_row_stride: aStrides.row, a_column_stride: aStrides.column,
+        b_packed: b + product.bIndex[tile.batch] * packedCount, c: operands.output() + offsets.c,
+        c_row_stride: product.columns, accumulates: false, epilogue: product.epilogue(operands, &accumulates))
+      gemm.accumulates = accumulates
+      Kernels.current.gemm_f32(
+        &gemm, tile.rows.lowerBound, tile.rows.upperBound, tile.panels.lowerBound, tile.panels.upperBound)
+    }
+  }
+
+  private func epilogue(_ operands: KernelOperands, _ accumulates: inout Bool) -> adze_epilogue_f32 {
+    var epilogue = adze_epilogue_f32(activation)
+    switch bias {
+    case .none: break
+    case .columns(let input): epilogue.column_bias = operands.input(input)
+    case .rows(let input): epilogue.row_bias = operands.input(input)
+    // The tensor is kept by this very value, so its block stays where it is.
+    case .constantColumns(let tensor): epilogue.column_bias = tensor.floats
+    case .constantRows(let tensor): epilogue.row_bias = tensor.floats
+    case .accumulate: accumulates = true
+    }
+    return epilogue
+  }
+}
+
+extension Tensor {
+  /// Where the elements lie, for as long as somebody keeps the tensor.
+  var floats: UnsafePointer<Float>? {
+    buffer.map { UnsafePointer($0.bytes.baseAddress!.assumingMemoryBound(to: Float.self)) }
+  }
+}
+
+/// How a stack of products is cut into pieces: whole products when there are enough, else ranges of rows, and
+/// ranges of column panels when there are few rows.
+struct ProductGrid {
+  struct Tile {
+    let batch: Int
+    let rows: Range<Int>
+    let panels: Range<Int>
+  }
+
+  let pieces: Int
+  private let rowSplit: WorkSplit
+  private let panelSplit: WorkSplit
+
+  init(rows: Int, panels: Int, depth: Int, batch: Int, threads: Int, rowTile: Int, panelWidth: Int) {
+    // Eight multiply-adds count as one elementary step.
+    let rowCost = max(1, panels * panelWidth * max(1, depth) / 8)
+    let threads = threads <= 1 || batch >= threads * WorkSplit.piecesPerThread ? 1 : threads
+    rowSplit = WorkSplit(units: rows, costPerUnit: rowCost, threads: threads, granularity: rowTile)
+    if rowSplit.pieces * batch < threads {
+      let panelCost = max(1, rows * panelWidth * max(1, depth) / 8)
+      panelSplit = WorkSplit(units: panels, costPerUnit: panelCost, threads: threads)
+    } else {
+      panelSplit = WorkSplit(units: panels, costPerUnit: Int.max, threads: 1)
+    }
+    pieces = batch * rowSplit.pieces * panelSplit.pieces
+  }
+
+  func tile(_ piece: Int) -> Tile {
+    let (rest, panel) = piece.quotientAndRemainder(dividingBy: panelSplit.pieces)
+    let (batch, row) = rest.quotientAndRemainder(dividingBy: rowSplit.pieces)
+    return Tile(batch: batch, rows: rowSplit.range(of: row), panels: panelSplit.range(of: panel))
+  }
+}

@@ -1,0 +1,104 @@
+import GraphIR
+import Tensors
+
+public struct CompileOptions: Sendable {
+  /// Join operators into faster ones that compute the same. Off only to look for errors.
+  public var fuse = true
+  /// The most bytes that one tensor may take.
+  public var tensorLimit = 4 << 30
+  /// The most bytes that all values of one run may take together.
+  public var arenaLimit = 16 << 30
+
+  public init() {}
+}
+
+/// An input or output of a program.
+public struct Port: Sendable, Hashable {
+  public let name: String
+  public let element: ElementType
+  /// nil when not even the rank is known.
+  public let dimensions: [Dimension]?
+  /// Inputs that have a default are not listed, so this is false unless the type itself is optional.
+  public let isOptional: Bool
+}
+
+/// One node, ready to be planned.
+struct CompiledNode: Sendable {
+  let node: Node
+  /// The name that messages use.
+  let label: String
+  let runner: NodeRunner
+}
+
+/// A model that is ready to run: nodes decoded, constants folded, weights packed once and shared.
+///
+/// Immutable but for the weights' packed forms, which are made when first needed. Any number of sessions
+/// may use it at the same time.
+public final class Program: Sendable {
+  /// The inputs that a caller provides. Inputs with a default keep it and are not listed.
+  public let inputs: [Port]
+  public let outputs: [Port]
+  public let statistics: ProgramStatistics
+  /// True when all inputs and outputs share a leading axis of free extent and every row of the outputs
+  /// depends on the same row of the inputs only, as far as the graph shows.
+  public let batchAxisIsLeading: Bool
+
+  let graph: Graph
+  let nodes: [CompiledNode]
+  let options: CompileOptions
+
+  init(graph: Graph, nodes: [CompiledNode], options: CompileOptions) throws(EngineError) {
+    self.graph = graph
+    self.nodes = nodes
+    self.options = options
+    inputs = try Self.ports(graph.inputs, graph)
+    outputs = try Self.ports(graph.outputs, graph)
+    statistics = ProgramStatistics(graph)
+    batchAxisIsLeading = RowIndependence.holds(in: graph)
+  }
+
+  private static func ports(_ ids: [ValueID], _ graph: Graph) throws(EngineError) -> [Port] {
+    var ports: [Port] = []
+    for id in ids {
+      let value = graph[id]
+      var type = value.type
+      var isOptional = false
+      if case .optional(let inner)? = type {
+        type = inner
+        isOptional = true
+      }
+      if case .sequence(let inner)? = type { type = inner }
+      guard let tensor = type?.tensor else {
+        throw .invalidModel("value '\(value.name)' is no tensor, or its type is not known")
+      }
+      ports.append(
+        Port(
+          name: value.name, element: tensor.element, dimensions: tensor.dimensions, isOptional: isOptional))
+    }
+    return ports
+  }
+}
+
+/// What a program consists of, independent of input shapes.
+public struct ProgramStatistics: Sendable, Hashable {
+  /// Elements of all weights.
+  public let parameters: Int
+  public let weightBytes: Int
+  public let nodes: Int
+
+  init(_ graph: Graph) {
+    var parameters = 0
+    var bytes = 0
+    var seen = Set<ValueID>()
+    for node in graph.nodes {
+      for id in node.inputs where !id.isNone && seen.insert(id).inserted {
+        guard let weight = graph[id].constant else { continue }
+        parameters += weight.elementCount
+        bytes += weight.byteCount
+      }
+    }
+    self.parameters = parameters
+    weightBytes = bytes
+    nodes = graph.nodes.count
+  }
+}
