@@ -1,15 +1,20 @@
 import Dispatch
 import Logging
 
-/// Everything below the protocols: models, workers and metrics of one server. Protocols decode a request, ask the
-/// core, and encode its answer.
+/// Everything below the protocols: models, workers, datasets, jobs and metrics of one server. Protocols decode a
+/// request, ask the core, and encode its answer.
 public final class ServingCore: Sendable {
+  /// With absolute paths.
   public let configuration: ServingConfiguration
   public let repository: ModelRepository
-  public let workers: WorkerPool
+  public let datasets: DatasetStore
+  public let jobs: JobRunner
   public let metrics: Metrics
+  public let workers: WorkerPool
   private let logger: Logger
-  private let loadQueue = DispatchQueue(label: "adze.load", qos: .userInitiated)
+  private let dataLock: DirectoryLock
+  private let maintenance: PeriodicTask
+  private static let maintenanceMilliseconds = 100
 
   /// Checks the configuration, takes the directories and clears what an interrupted server left behind.
   /// - Throws: `ConfigurationError`, `ServingError`.
@@ -17,23 +22,53 @@ public final class ServingCore: Sendable {
     configuration: ServingConfiguration, logger: Logger, clock: any ServingClock = MonotonicClock()
   ) throws {
     try configuration.validate()
+    let configuration = configuration.withAbsolutePaths()
     self.configuration = configuration
     self.logger = logger
+    try FileSystem.makeDirectories(configuration.dataDirectory)
+    dataLock = try DirectoryLock(directory: configuration.dataDirectory)
     metrics = Metrics()
     workers = WorkerPool(configuration: configuration, clock: clock)
     let loader = VersionLoader(configuration: configuration, workers: workers, metrics: metrics)
     repository = try ModelRepository(configuration: configuration, loader: loader, logger: logger)
+    let database = try StateDatabase(path: configuration.dataDirectory + "/adze.sqlite")
+    let scratch = try ScratchSpace(dataDirectory: configuration.dataDirectory)
+    datasets = try DatasetStore(configuration: configuration, database: database, scratch: scratch) {
+      logger.error("dataset cannot be used", metadata: ["dataset": "\($0)", "reason": "\($1)"])
+    }
+    jobs = JobRunner(
+      configuration: configuration, store: JobStore(database: database, configuration: configuration),
+      repository: repository, datasets: datasets, scratch: scratch, metrics: metrics.jobs, logger: logger)
+    maintenance = PeriodicTask(label: "adze.maintenance", milliseconds: Self.maintenanceMilliseconds) {
+      [workers, jobs] in
+      workers.sweep()
+      jobs.forgetOldResults()
+    }
   }
 
-  /// Starts the workers and loads the models; returns at once. `isReady` tells when every model was tried.
+  /// Starts the workers, loads the models and goes on with waiting jobs; returns at once. `isReady` tells when every
+  /// model was tried. Call once.
   public func start() {
     workers.start()
-    loadQueue.async { [self] in
+    maintenance.start()
+    DispatchQueue.global(qos: .userInitiated).async { [self] in
       repository.loadAll()
       let index = repository.index()
       let ready = index.filter { $0.state == .ready }.count
       logger.info("models loaded", metadata: ["ready": "\(ready)", "failed": "\(index.count - ready)"])
+      do throws(ServingError) {
+        try jobs.start()
+      } catch {
+        logger.error("jobs cannot be started", metadata: ["reason": "\(error)"])
+      }
     }
+  }
+
+  /// Ends running jobs, finishes the requests that wait and ends the workers. Blocks until all is still.
+  public func stop() {
+    jobs.stop()
+    workers.stop()
+    maintenance.stop()
   }
 
   /// True once every model that was there at the start is ready or was found to be broken.

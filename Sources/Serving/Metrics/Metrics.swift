@@ -8,9 +8,8 @@ public final class Metrics: Sendable {
   }
 
   private let models = Mutex<[Key: ModelStatistics]>([:])
-  public let uploads = Counter()
-  public let uploadBytes = Counter()
-  public let failedUploads = Counter()
+  public let jobs = JobMetrics()
+  public let uploads = UploadMetrics()
 
   public init() {}
 
