@@ -64,7 +64,11 @@ let package = Package(
 
     .testTarget(
       name: "TensorsTests", dependencies: ["Tensors"], exclude: ["Fixtures"], swiftSettings: strict),
-    .testTarget(name: "CKernelsTests", dependencies: ["CKernels"], swiftSettings: strict),
+    .target(
+      name: "CKernelsChecks", dependencies: ["CKernels"], path: "Tests/CKernelsC", exclude: ["main.c"],
+      cSettings: kernelFlags),
+    .testTarget(
+      name: "CKernelsTests", dependencies: ["CKernels", "CKernelsChecks"], swiftSettings: strict),
     .testTarget(name: "ONNXFormatTests", dependencies: ["ONNXFormat", "Tensors"], swiftSettings: strict),
     .testTarget(
       name: "GraphIRTests", dependencies: ["GraphIR", "ONNXFormat", "Tensors"], swiftSettings: strict),
