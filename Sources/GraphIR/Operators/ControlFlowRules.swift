@@ -5,7 +5,9 @@ enum ControlFlowRules {
   static let all: [OperatorRule] = [
     OperatorRule(
       "If", inputs: 1...1, outputs: 1...Int.max, attributes: ["else_branch", "then_branch"], infer: inferIf),
-    OperatorRule("Loop", inputs: 2...Int.max, outputs: 1...Int.max, attributes: ["body"], infer: inferLoop),
+    OperatorRule(
+      "Loop", inputs: 2...Int.max, outputs: 1...Int.max, requiredInputs: 0, attributes: ["body"],
+      infer: inferLoop),
     OperatorRule(
       "Scan", inputs: 1...Int.max, outputs: 1...Int.max,
       attributes: [

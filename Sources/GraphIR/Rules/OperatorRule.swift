@@ -9,19 +9,24 @@ public struct OperatorRule: Sendable {
   /// How many inputs a node may list, omitted optional ones in the middle included.
   public let inputs: ClosedRange<Int>
   public let outputs: ClosedRange<Int>
+  /// How many of the first inputs may not be omitted.
+  public let requiredInputs: Int
   public let attributes: [String]
   /// False for operators whose result is not a function of their inputs alone (random ones).
   public let isDeterministic: Bool
   private let inference: Inference
 
-  /// `Int.max` as an upper bound stands for any number.
+  /// `Int.max` as an upper bound stands for any number. All inputs that must be listed are required, unless
+  /// `requiredInputs` says otherwise.
   public init(
     _ op: OperatorName, inputs: ClosedRange<Int>, outputs: ClosedRange<Int> = 1...1,
-    attributes: [String] = [], isDeterministic: Bool = true, infer inference: @escaping Inference
+    requiredInputs: Int? = nil, attributes: [String] = [], isDeterministic: Bool = true,
+    infer inference: @escaping Inference
   ) {
     self.op = op
     self.inputs = inputs
     self.outputs = outputs
+    self.requiredInputs = requiredInputs ?? inputs.lowerBound
     self.attributes = attributes
     self.isDeterministic = isDeterministic
     self.inference = inference
@@ -32,7 +37,7 @@ public struct OperatorRule: Sendable {
   ///   than can be addressed.
   public func infer(_ context: inout InferenceContext) throws(GraphError) {
     try check(context.node)
-    for index in 0..<inputs.lowerBound where context.node.inputs[index].isNone {
+    for index in 0..<requiredInputs where context.node.inputs[index].isNone {
       throw context.error("input \(index) is required")
     }
     try inference(&context)
