@@ -33,12 +33,14 @@ public final class ServingCore: Sendable {
     repository = try ModelRepository(configuration: configuration, loader: loader, logger: logger)
     let database = try StateDatabase(path: configuration.dataDirectory + "/adze.sqlite")
     let scratch = try ScratchSpace(dataDirectory: configuration.dataDirectory)
-    datasets = try DatasetStore(configuration: configuration, database: database, scratch: scratch) {
+    datasets = try DatasetStore(
+      configuration: configuration, database: database, scratch: scratch, metrics: metrics.uploads
+    ) {
       logger.error("dataset cannot be used", metadata: ["dataset": "\($0)", "reason": "\($1)"])
     }
     jobs = JobRunner(
       configuration: configuration, store: JobStore(database: database, configuration: configuration),
-      repository: repository, datasets: datasets, scratch: scratch, metrics: metrics.jobs, logger: logger)
+      repository: repository, datasets: datasets, scratch: scratch, metrics: metrics, logger: logger)
     maintenance = PeriodicTask(label: "adze.maintenance", milliseconds: Self.maintenanceMilliseconds) {
       [workers, jobs] in
       workers.sweep()

@@ -11,6 +11,7 @@ public final class DatasetStore: Sendable {
   private let configuration: ServingConfiguration
   private let database: StateDatabase
   private let scratch: ScratchSpace
+  private let metrics: UploadMetrics
   private let directory: String
   private let bundled: [String: (info: DatasetInfo, path: String)]
   private let changing = Mutex<Void>(())
@@ -19,11 +20,13 @@ public final class DatasetStore: Sendable {
   /// - Returns: also what is wrong with bundled files that cannot be used.
   init(
     configuration: ServingConfiguration, database: StateDatabase, scratch: ScratchSpace,
+    metrics: UploadMetrics,
     report: (_ name: String, _ error: ServingError) -> Void
   ) throws(ServingError) {
     self.configuration = configuration
     self.database = database
     self.scratch = scratch
+    self.metrics = metrics
     directory = configuration.dataDirectory + "/datasets"
     try FileSystem.makeDirectory(directory)
     bundled = Self.scan(configuration, report)
@@ -96,7 +99,8 @@ public final class DatasetStore: Sendable {
     }
     let receiver = try UploadReceiver(
       staged: try scratch.stage(), fileName: "dataset.npz", limit: configuration.maximumDatasetBytes,
-      what: "the dataset", minimumFreeBytes: configuration.minimumFreeDiskBytes, release: {})
+      what: "the dataset", minimumFreeBytes: configuration.minimumFreeDiskBytes, metrics: metrics, release: {}
+    )
     return DatasetUpload(store: self, receiver: receiver, name: name)
   }
 
@@ -170,7 +174,9 @@ public final class DatasetUpload: Sendable {
   /// - Throws: `.invalidDataset`, `.conflict`, `.storageFull`, `.storage`; nothing is stored then.
   public func finish() throws(ServingError) -> DatasetInfo {
     let digest = try receiver.finish()
-    return try store.publish(receiver.staged.path + "/dataset.npz", as: name, digest)
+    let info = try store.publish(receiver.staged.path + "/dataset.npz", as: name, digest)
+    receiver.markStored()
+    return info
   }
 
   /// Ends the upload and removes what arrived.

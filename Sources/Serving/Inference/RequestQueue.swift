@@ -23,6 +23,17 @@ protocol BatchRunner: AnyObject, Sendable {
   func refuse(_ pending: PendingRequest, _ error: ServingError)
 }
 
+/// The batch sizes that requests are put together to, 1 2 3 4 6 8 12 16 24 32 48 64 …: few enough that a session
+/// keeps its plans for all of them.
+enum BatchSizes {
+  /// The largest such size that is at most `rows`.
+  static func floor(_ rows: Int) -> Int {
+    if rows < 3 { return max(rows, 1) }
+    let power = 1 << (Int.bitWidth - 1 - rows.leadingZeroBitCount)
+    return rows >= power + power / 2 ? power + power / 2 : power
+  }
+}
+
 /// What limits the batches of one model.
 struct BatchLimits: Sendable, Equatable {
   var maximumRows: Int
@@ -129,14 +140,15 @@ final class RequestQueue: @unchecked Sendable {
   }
 
   private func fill(_ taken: inout Taken, from position: Int, limit: Int, _ now: ContinuousClock.Instant) {
+    let joinLimit = BatchSizes.floor(limit)
     var rows = 0
     var used = 0
     var remainder: (pending: PendingRequest, taken: Int, order: Int)?
     while used < lanes[position].requests.count {
       var entry = lanes[position].requests[used]
       let left = (entry.pending.rows ?? 1) - entry.taken
-      // A request joins whole when it fits, and is divided only when it would not fit an empty batch.
-      if rows > 0 && rows + left > limit { break }
+      // A request joins whole; only one that fits no batch is divided to fill this one.
+      if rows > 0 && rows + left > joinLimit && left <= limits.maximumRows { break }
       used += 1
       if let error = entry.pending.obsolete(at: now) {
         taken.obsolete.append((pending: entry.pending, error: error))
@@ -144,7 +156,7 @@ final class RequestQueue: @unchecked Sendable {
         forget(entry.pending)
         continue
       }
-      let count = min(left, limit - rows)
+      let count = min(left, (rows > 0 ? joinLimit : limit) - rows)
       taken.slices.append(BatchSlice(pending: entry.pending, rows: entry.taken..<entry.taken + count))
       rows += count
       lanes[position].rows -= entry.pending.rows == nil ? 0 : count
@@ -154,7 +166,7 @@ final class RequestQueue: @unchecked Sendable {
         break
       }
       forget(entry.pending)
-      if rows >= limit { break }
+      if rows >= joinLimit { break }
     }
     lanes[position].requests.removeFirst(used)
     // The rest of a large request goes behind the others, so that it does not hold up small ones.

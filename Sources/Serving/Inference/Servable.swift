@@ -14,6 +14,8 @@ public final class Servable: Sendable {
   /// Rows of one run; larger requests are divided. 0: requests are never run together.
   public let maxBatchSize: Int
   public let statistics: ModelStatistics
+  /// What parsing and compiling took.
+  public let loadSeconds: Double
 
   let program: Program
   let sessions: SessionPool
@@ -25,13 +27,14 @@ public final class Servable: Sendable {
 
   public init(
     name: String, version: Int, program: Program, configuration: ServingConfiguration, workers: WorkerPool,
-    statistics: ModelStatistics
+    statistics: ModelStatistics, loadSeconds: Double = 0
   ) {
     self.name = name
     self.version = version
     self.program = program
     self.workers = workers
     self.statistics = statistics
+    self.loadSeconds = loadSeconds
     inputs = program.inputs.map(TensorPort.init)
     outputs = program.outputs.map(TensorPort.init)
     // Rows of types below a byte may share bytes, so they cannot be put together by copying.
@@ -46,6 +49,8 @@ public final class Servable: Sendable {
     let timeout = configuration.requestTimeoutMilliseconds
     defaultTimeout = timeout == 0 ? nil : .milliseconds(timeout)
   }
+
+  deinit { MemoryReturn.schedule() }
 
   /// Requests that wait for a worker.
   public var waitingRequests: Int { workers.waiting(in: queue) }

@@ -21,7 +21,7 @@ public final class JobRunner: Sendable {
   let repository: ModelRepository
   let datasets: DatasetStore
   let scratch: ScratchSpace
-  let metrics: JobMetrics
+  let metrics: Metrics
   let logger: Logger
   let events = JobEvents()
   let state = Mutex(State())
@@ -30,7 +30,7 @@ public final class JobRunner: Sendable {
 
   init(
     configuration: ServingConfiguration, store: JobStore, repository: ModelRepository, datasets: DatasetStore,
-    scratch: ScratchSpace, metrics: JobMetrics, logger: Logger
+    scratch: ScratchSpace, metrics: Metrics, logger: Logger
   ) {
     self.configuration = configuration
     self.store = store
@@ -58,7 +58,7 @@ public final class JobRunner: Sendable {
       receiver: try UploadReceiver(
         staged: try scratch.stage(), fileName: RepositoryLayout.modelFile,
         limit: configuration.maximumModelBytes, what: "the model",
-        minimumFreeBytes: configuration.minimumFreeDiskBytes, release: {}))
+        minimumFreeBytes: configuration.minimumFreeDiskBytes, metrics: metrics.uploads, release: {}))
   }
 
   /// Queues a job that compresses an uploaded model into a file, to be fetched with `takeResult`.
@@ -212,7 +212,7 @@ public final class JobRunner: Sendable {
       state.sources[job.id] = nil
     }
     guard let ended else { return }
-    metrics.count(ended)
+    metrics.jobs.count(ended)
     events.publish(ended)
     logger.info(
       "job ended",
@@ -243,6 +243,7 @@ public final class SourceUpload: Sendable {
 
   func finish() throws(ServingError) -> StagedDirectory {
     _ = try receiver.finish()
+    receiver.markStored()
     return receiver.staged
   }
 }

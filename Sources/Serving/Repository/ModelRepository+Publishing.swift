@@ -38,7 +38,8 @@ extension ModelRepository {
     do throws(ServingError) {
       return try UploadReceiver(
         staged: try stage(), fileName: file, limit: limit, what: what,
-        minimumFreeBytes: configuration.minimumFreeDiskBytes, release: release)
+        minimumFreeBytes: configuration.minimumFreeDiskBytes, metrics: loader.metrics.uploads,
+        release: release)
     } catch {
       release()
       throw error
@@ -167,8 +168,8 @@ extension ModelRepository {
     _ loaded: LoadedVersion, _ name: String, _ version: Int, in entry: inout RepositoryState.Version
   ) {
     switch loaded {
-    case .program(let program):
-      entry.servable = loader.servable(name: name, version: version, program: program)
+    case .program(let program, let seconds):
+      entry.servable = loader.servable(name: name, version: version, program: program, seconds: seconds)
       entry.state = .ready
     case .waiting(let files):
       entry.servable = nil

@@ -105,6 +105,14 @@ public final class ModelRepository: Sendable {
     }
   }
 
+  /// Every ready version, by model and number.
+  public var readyServables: [Servable] {
+    let servables = state.withLock { state in
+      state.models.values.flatMap { $0.versions.values.compactMap(\.servable) }
+    }
+    return servables.sorted { ($0.name, $0.version) < ($1.name, $1.version) }
+  }
+
   /// True once no version is waiting for its first load any more.
   public var isSettled: Bool {
     state.withLock { state in

@@ -5,27 +5,40 @@ import Synchronization
 final class UploadReceiver: Sendable {
   let staged: StagedDirectory
   private let file: Mutex<IncomingFile?>
+  private let isStored = Atomic<Bool>(false)
+  private let metrics: UploadMetrics
   private let release: @Sendable () -> Void
 
   /// - Parameter release: called once when the upload has ended in any way.
   init(
     staged: StagedDirectory, fileName: String, limit: Int, what: String, minimumFreeBytes: Int,
-    release: @escaping @Sendable () -> Void
+    metrics: UploadMetrics, release: @escaping @Sendable () -> Void
   ) throws(ServingError) {
     self.staged = staged
+    self.metrics = metrics
     self.release = release
     let path = staged.path + "/" + fileName
     file = Mutex(
       try IncomingFile(path: path, limit: limit, what: what, minimumFreeBytes: minimumFreeBytes))
   }
 
-  deinit { release() }
+  deinit {
+    if !isStored.load(ordering: .relaxed) { metrics.failed.add() }
+    release()
+  }
+
+  /// Counts the upload as stored.
+  func markStored() {
+    isStored.store(true, ordering: .relaxed)
+    metrics.stored.add()
+  }
 
   func append(_ bytes: [UInt8]) throws(ServingError) {
     let failure: ServingError? = file.withLock { file in
       guard let open = file else { return .conflict(reason: "the upload has ended") }
       do throws(ServingError) {
         try open.append(bytes)
+        metrics.bytes.add(UInt64(bytes.count))
         return nil
       } catch {
         file = nil
@@ -71,8 +84,10 @@ public final class Upload: Sendable {
   ///   stored then.
   public func finish() throws(ServingError) -> UploadedVersion {
     let digest = try receiver.finish()
-    return try repository.publish(
+    let uploaded = try repository.publish(
       receiver.staged, as: Publication(name: name, version: version, digest: digest))
+    receiver.markStored()
+    return uploaded
   }
 
   /// Ends the upload and removes what arrived.
@@ -102,8 +117,10 @@ public final class FileUpload: Sendable {
   /// - Throws: `.conflict` when the version became ready meanwhile and has such a file, `.storage`.
   public func finish() throws(ServingError) -> UploadedVersion {
     let digest = try receiver.finish()
-    return try repository.add(
+    let uploaded = try repository.add(
       receiver.staged.path + "/" + file, named: file, digest: digest, to: name, version: version)
+    receiver.markStored()
+    return uploaded
   }
 
   /// Ends the upload and removes what arrived.

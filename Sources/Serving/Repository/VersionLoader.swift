@@ -3,7 +3,7 @@ import GraphIR
 
 /// The outcome of loading a version's files.
 enum LoadedVersion {
-  case program(Program)
+  case program(Program, seconds: Double)
   /// External-data files are missing.
   case waiting(files: [String])
   case broken(reason: String)
@@ -24,17 +24,19 @@ struct VersionLoader: Sendable {
 
   /// As `load`, with the error as a value.
   func loadReporting(directory: String) -> LoadedVersion {
+    let started = ContinuousClock.now
     do {
       let model = try Model.load(path: directory + "/" + RepositoryLayout.modelFile)
-      return .program(try Program.compile(model))
+      let program = try Program.compile(model)
+      return .program(program, seconds: Double((ContinuousClock.now - started).nanoseconds) / 1e9)
     } catch {
       return .broken(reason: "\(error)")
     }
   }
 
-  func servable(name: String, version: Int, program: Program) -> Servable {
+  func servable(name: String, version: Int, program: Program, seconds: Double) -> Servable {
     Servable(
       name: name, version: version, program: program, configuration: configuration, workers: workers,
-      statistics: metrics.statistics(model: name, version: version))
+      statistics: metrics.statistics(model: name, version: version), loadSeconds: seconds)
   }
 }
