@@ -116,6 +116,8 @@ final class OutgoingPipe: Sendable {
     return result
   }
 
+  var isCut: Bool { state.withLock { $0.isCut } }
+
   /// Whether everything was written and sent.
   var isDrained: Bool { state.withLock { $0.isFinished && $0.backlog == 0 } }
 }

@@ -123,6 +123,7 @@ struct ChunkDecoder {
       state = line.isEmpty ? .lastLineFeed : .trailerLineFeed
       return
     }
+    guard CharacterClass.isFieldValue(byte) else { throw .malformed("a trailer has control characters") }
     if line.isEmpty { trailerCount += 1 }
     line.append(byte)
     trailerBytes += 1

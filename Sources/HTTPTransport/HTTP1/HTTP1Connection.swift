@@ -289,6 +289,8 @@ final class HTTP1Connection: ConnectionProtocol, RequestWire {
   func take(_ message: ExchangeMessage, stream: Int32) {
     guard let request, request.id.stream == stream else { return }
     request.take(message)
+    // Its reader may not let another byte through.
+    if case .streamReady = message, writer?.isCut == true { connection.close() }
   }
 
   func checkTime(now: Int) -> Bool {

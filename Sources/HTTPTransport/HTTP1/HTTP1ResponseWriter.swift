@@ -73,6 +73,8 @@ struct HTTP1ResponseWriter {
     text.append(contentsOf: "\r\n".utf8)
   }
 
+  var isCut: Bool { source.isCut }
+
   /// Adds the next bytes to `output`.
   mutating func produce(into output: OutputBuffer) -> Progress {
     if !head.isEmpty {

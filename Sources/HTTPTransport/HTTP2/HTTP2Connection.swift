@@ -249,6 +249,8 @@ final class HTTP2Connection: ConnectionProtocol, RequestWire {
   func take(_ message: ExchangeMessage, stream id: Int32) {
     guard let stream = streams[id], let request = stream.request else { return }
     if case .streamReady = message {
+      // Its reader may not let another byte through.
+      if stream.source.isCut { return reset(stream, NGHTTP2_INTERNAL_ERROR) }
       guard stream.isDeferred else { return }
       stream.isDeferred = false
       nghttp2_session_resume_data(session, id)

@@ -42,6 +42,11 @@ struct BodySource {
     }
   }
 
+  /// The writer gave up or was cut off, whether or not its bytes can be sent.
+  var isCut: Bool {
+    if case .pipe(let pipe) = kind { pipe.isCut } else { false }
+  }
+
   var trailers: HTTPHeaders {
     if case .pipe(let pipe) = kind { pipe.trailers } else { HTTPHeaders() }
   }
