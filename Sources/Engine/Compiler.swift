@@ -23,6 +23,10 @@ extension Program {
   }
 
   private static func simplify(_ model: inout Model, _ options: CompileOptions) throws {
+    try model.graph.verify()
+    try model.graph.inferTypes()
+    let folder = ConstantFolder(options: options)
+    try Passes.simplify(&model, evaluate: folder.evaluate)
     try TypePropagation.run(&model.graph)
   }
 
@@ -64,7 +68,7 @@ struct ConstantFolder {
   let options: CompileOptions
   private let team = ThreadTeam(threads: 1)
 
-  init(graph: Graph, options: CompileOptions) { self.options = options }
+  init(options: CompileOptions) { self.options = options }
 
   /// - Returns: one tensor for each output; nil when the engine cannot compute the node before a run.
   func evaluate(_ node: Node, _ inputs: [Tensor?]) throws -> [Tensor]? {

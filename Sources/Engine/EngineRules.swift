@@ -15,6 +15,7 @@ extension EngineTable {
     let rules = [
       fusedRule("MatMul", base: "MatMul", inputs: 2...3, baseInputs: 2),
       fusedRule("Gemm", base: "Gemm", inputs: 2...3, baseInputs: 3),
+      fusedRule("Conv", base: "Conv", inputs: 2...3, baseInputs: 3),
     ].compactMap { $0 }
     return Dictionary(uniqueKeysWithValues: rules.map { ($0.op, $0) })
   }()

@@ -41,7 +41,9 @@ struct OperatorEntry: Sendable {
 /// Every operator that the engine computes. A family adds its rows in its own file.
 enum EngineTable {
   static let families: [[OperatorEntry]] = [
-    linearOperators, unaryOperators, binaryOperators, viewOperators, constantOperators,
+    linearOperators, convolutionOperators, poolingOperators, unaryOperators, binaryOperators, selectionOperators,
+    rowOperators, normalizationOperators, reductionOperators, movementOperators, viewOperators, constantOperators,
+    castOperators,
   ]
 
   private static let entries: [OperatorName: OperatorEntry] = {

@@ -1,0 +1,42 @@
+import GraphIR
+import Tensors
+
+extension EngineTable {
+  static let castOperators: [OperatorEntry] = [
+    OperatorEntry("Cast", types: castTypes, widensHalves: false, make: castOperator),
+    OperatorEntry("CastLike", types: castTypes, widensHalves: false, make: castOperator),
+  ]
+
+  private static let castTypes: [ElementType] = .numbers + .halves + [.bool]
+
+  @Sendable private static func castOperator(_ source: OperatorSource) throws -> any ShapedOperator {
+    guard let target = source.outputElement() else { throw OperatorFailure.invalid("the target type is not known") }
+    let from = try source.element(0, in: castTypes)
+    if from == target { return ViewOperator() }
+    return try from.withCast(CastFrom(target: target))
+  }
+}
+
+private struct CastFrom: CastVisitor {
+  let target: ElementType
+
+  func visit<From: CastElement>(_: From.Type) throws -> any ShapedOperator {
+    try target.withCast(CastTo<From>())
+  }
+}
+
+private struct CastTo<From: CastElement>: CastVisitor {
+  func visit<To: CastElement>(_: To.Type) throws -> any ShapedOperator { CastOperator<From, To>() }
+}
+
+/// `Cast` between two number types.
+struct CastOperator<From: CastElement, To: CastElement>: ShapedOperator {
+  func prepare(_ request: PrepareRequest) throws -> Kernel {
+    Kernel("cast", units: try request.output().elementCount, costPerUnit: 2, threads: request.threads) {
+      operands, range in
+      let x: UnsafePointer<From> = operands.input(0)
+      let y: UnsafeMutablePointer<To> = operands.output()
+      for index in range { y[index] = x[index].cast(to: To.self) }
+    }
+  }
+}

@@ -1,0 +1,190 @@
+import CKernels
+import GraphIR
+import Tensors
+
+extension EngineTable {
+  static let movementOperators: [OperatorEntry] = [
+    OperatorEntry("Transpose", types: .byteSized) { TransposeOperator(permutation: try $0.node.ints("perm")) },
+    OperatorEntry("Expand", types: .byteSized) { _ in ExpandOperator() },
+    OperatorEntry("Slice", types: .byteSized) { _ in SliceOperator() },
+    OperatorEntry("Concat", types: .byteSized) { ConcatOperator(axis: try $0.node.requiredInt("axis")) },
+    OperatorEntry("Split", types: .byteSized) { SplitOperator(axis: try $0.node.int("axis", default: 0)) },
+    OperatorEntry("Gather", types: .byteSized) { GatherOperator(axis: try $0.node.int("axis", default: 0)) },
+  ]
+}
+
+/// `Transpose`.
+struct TransposeOperator: ShapedOperator {
+  let permutation: [Int]?
+
+  func prepare(_ request: PrepareRequest) throws -> Kernel {
+    let input = try request.input(0)
+    let permutation = permutation ?? Array((0..<input.shape.rank).reversed())
+    let strides = input.shape.strides
+    if let swap = MatrixSwap(input, permutation) { return swap.kernel(threads: request.threads) }
+    let copy = try StridedCopy(
+      shape: try request.output().shape, strides: permutation.map { strides[$0] }, element: input.element)
+    return copy.kernel("transpose", threads: request.threads)
+  }
+}
+
+/// A transposition that swaps two neighbouring groups of axes, the second one being the last: a stack of
+/// matrix transpositions, which a vector kernel does for 32-bit elements.
+private struct MatrixSwap {
+  let count: Int
+  let rows: Int
+  let columns: Int
+
+  init?(_ input: OperandType, _ permutation: [Int]) {
+    let rank = input.shape.rank
+    guard input.element.bitWidth == 32, rank >= 2, let first = permutation.indices.first(where: { permutation[$0] != $0 })
+    else { return nil }
+    let split = permutation[first]
+    let expected = Array(0..<first) + Array(split..<rank) + Array(first..<split)
+    if expected != permutation { return nil }
+    count = input.shape.product(0..<first)
+    rows = input.shape.product(first..<split)
+    columns = input.shape.product(split..<rank)
+  }
+
+  func kernel(threads: Int) -> Kernel {
+    if count * rows * columns == 0 { return .nothing }
+    let (rows, columns) = (rows, columns)
+    return Kernel(
+      Kernels.name("transpose"), units: count, costPerUnit: rows * columns, threads: threads
+    ) { operands, range in
+      for matrix in range {
+        let offset = matrix * rows * columns * 4
+        Kernels.current.transpose_32(
+          operands.rawInput(0) + offset, columns, operands.rawOutput() + offset, rows, rows, columns)
+      }
+    }
+  }
+}
+
+/// `Expand`.
+struct ExpandOperator: ShapedOperator {
+  func prepare(_ request: PrepareRequest) throws -> Kernel {
+    let input = try request.input(0)
+    let output = try request.output().shape
+    let own = input.shape.strides
+    let missing = output.rank - input.shape.rank
+    let strides = (0..<output.rank).map { axis in
+      axis < missing || input.shape[axis - missing] == 1 ? 0 : own[axis - missing]
+    }
+    return try StridedCopy(shape: output, strides: strides, element: input.element)
+      .kernel("expand", threads: request.threads)
+  }
+}
+
+/// `Slice`.
+struct SliceOperator: ShapedOperator {
+  func prepare(_ request: PrepareRequest) throws -> Kernel {
+    let input = try request.input(0)
+    let starts = try request.integers(1)
+    let ends = try request.integers(2)
+    let axes = request.hasInput(3) ? try request.integers(3) : Array(starts.indices)
+    let steps = request.hasInput(4) ? try request.integers(4) : starts.map { _ in 1 }
+    var strides = input.shape.strides
+    var offset = 0
+    for (index, axis) in axes.enumerated() {
+      guard let axis = input.shape.axis(axis) else { throw OperatorFailure.invalid("axis \(axis) is out of range") }
+      let bounds = SliceBounds(start: starts[index], end: ends[index], step: steps[index])
+      let part = bounds.resolve(extent: input.shape[axis])
+      offset += part.first * strides[axis]
+      strides[axis] *= part.step
+    }
+    return try StridedCopy(
+      shape: try request.output().shape, strides: strides, offset: offset, element: input.element
+    ).kernel("slice", threads: request.threads)
+  }
+}
+
+/// `Concat`.
+struct ConcatOperator: ShapedOperator {
+  let axis: Int
+
+  func prepare(_ request: PrepareRequest) throws -> Kernel {
+    let output = try request.output()
+    guard let axis = output.shape.axis(axis) else { throw OperatorFailure.invalid("axis \(axis) is out of range") }
+    let outer = output.shape.product(0..<axis)
+    let inner = output.shape.product((axis + 1)..<output.shape.rank) * output.element.bitWidth / 8
+    let lengths = try request.inputs.indices.map { try request.input($0).shape[axis] * inner }
+    let total = lengths.reduce(0, +)
+    if total * outer == 0 { return .nothing }
+    return Kernel("concat", units: outer, costPerUnit: total / 8 + lengths.count, threads: request.threads) {
+      operands, range in
+      for row in range {
+        var destination = operands.rawOutput() + row * total
+        for (index, length) in lengths.enumerated() {
+          destination.copyMemory(from: operands.rawInput(index) + row * length, byteCount: length)
+          destination += length
+        }
+      }
+    }
+  }
+}
+
+/// `Split`.
+struct SplitOperator: ShapedOperator {
+  let axis: Int
+
+  func prepare(_ request: PrepareRequest) throws -> Kernel {
+    let input = try request.input(0)
+    guard let axis = input.shape.axis(axis) else { throw OperatorFailure.invalid("axis \(axis) is out of range") }
+    let outer = input.shape.product(0..<axis)
+    let inner = input.shape.product((axis + 1)..<input.shape.rank) * input.element.bitWidth / 8
+    let parts = try partExtents(request, input.shape[axis]).map { $0 * inner }
+    let isWanted = request.outputs.map { $0 != nil }
+    let total = input.shape[axis] * inner
+    if total * outer == 0 { return .nothing }
+    return Kernel("split", units: outer, costPerUnit: total / 8 + parts.count, threads: request.threads) {
+      operands, range in
+      for row in range {
+        var source = operands.rawInput(0) + row * total
+        for (index, length) in parts.enumerated() {
+          if isWanted[index] {
+            (operands.rawOutput(index) + row * length).copyMemory(from: source, byteCount: length)
+          }
+          source += length
+        }
+      }
+    }
+  }
+
+  private func partExtents(_ request: PrepareRequest, _ extent: Int) throws -> [Int] {
+    if request.hasInput(1) { return try request.integers(1) }
+    return try SplitAttributes(request.node).parts(of: extent)
+  }
+}
+
+/// `Gather`: whole blocks by index along one axis.
+struct GatherOperator: ShapedOperator {
+  let axis: Int
+
+  func prepare(_ request: PrepareRequest) throws -> Kernel {
+    let input = try request.input(0)
+    let indices = try request.input(1)
+    guard let axis = input.shape.axis(axis) else { throw OperatorFailure.invalid("axis \(axis) is out of range") }
+    let extent = input.shape[axis]
+    let outer = input.shape.product(0..<axis)
+    let inner = input.shape.product((axis + 1)..<input.shape.rank) * input.element.bitWidth / 8
+    let count = indices.elementCount
+    let isLong = indices.element == .int64
+    if try request.output().elementCount == 0 { return .nothing }
+    return Kernel("gather", units: outer * count, costPerUnit: inner / 8 + 4, threads: request.threads) {
+      operands, range in
+      for unit in range {
+        let (block, position) = unit.quotientAndRemainder(dividingBy: count)
+        var index =
+          isLong ? operands.input(1, as: Int.self)[position] : Int(operands.input(1, as: Int32.self)[position])
+        if index < 0 { index += extent }
+        guard index >= 0 && index < extent else {
+          throw OperatorFailure.invalid("index \(index) is out of range for an axis of \(extent) elements")
+        }
+        (operands.rawOutput() + unit * inner).copyMemory(
+          from: operands.rawInput(0) + (block * extent + index) * inner, byteCount: inner)
+      }
+    }
+  }
+}

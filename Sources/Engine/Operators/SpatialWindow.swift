@@ -1,0 +1,73 @@
+import CKernels
+import GraphIR
+import Tensors
+
+/// A window over up to three spatial axes with all numbers resolved for one input shape. Missing axes lead
+/// with extent 1, so that a 1-D signal is an image of one row.
+struct SpatialWindow: Sendable {
+  static let maximumRank = 3
+
+  let rank: Int
+  /// Depth, height, width of the input, the kernel and the output.
+  let input: [Int]
+  let kernel: [Int]
+  let output: [Int]
+  let strides: [Int]
+  let dilations: [Int]
+  let padBegin: [Int]
+  let padEnd: [Int]
+
+  /// - Parameters:
+  ///   - input: `[batch, channels, d1 …]`
+  ///   - output: of the same rank.
+  /// - Throws: `OperatorFailure.unsupported` for more than three spatial axes.
+  init(_ window: SlidingWindow, input: Shape, output: Shape) throws(OperatorFailure) {
+    rank = window.spatialRank
+    if rank > Self.maximumRank { throw .unsupported("\(rank) spatial axes; at most \(Self.maximumRank) are supported") }
+    let missing = Self.maximumRank - rank
+    func lead(_ values: [Int], _ fallback: Int) -> [Int] { Array(repeating: fallback, count: missing) + values }
+    let pads = (0..<window.spatialRank).map { window.pads($0, extent: input[$0 + 2]) }
+    self.input = lead(Array(input.dimensions.dropFirst(2)), 1)
+    self.output = lead(Array(output.dimensions.dropFirst(2)), 1)
+    kernel = lead(window.kernel, 1)
+    strides = lead(window.strides, 1)
+    dilations = lead(window.dilations, 1)
+    padBegin = lead(pads.map(\.begin), 0)
+    padEnd = lead(pads.map(\.end), 0)
+  }
+
+  var inputSize: Int { input.reduce(1, *) }
+  var outputSize: Int { output.reduce(1, *) }
+  var taps: Int { kernel.reduce(1, *) }
+  var isFlat: Bool { rank <= 2 }
+
+  /// True when every output pixel reads just the input pixel at its own place.
+  var isPointwise: Bool {
+    taps == 1 && strides.allSatisfy { $0 == 1 } && padBegin.allSatisfy { $0 == 0 } && padEnd.allSatisfy { $0 == 0 }
+  }
+
+  /// For the 2-D kernels.
+  func window2d(channels: Int) -> adze_window2d {
+    adze_window2d(
+      channels: channels, height: input[1], width: input[2], kernel_height: kernel[1], kernel_width: kernel[2],
+      stride_height: strides[1], stride_width: strides[2], dilation_height: dilations[1],
+      dilation_width: dilations[2], pad_top: padBegin[1], pad_left: padBegin[2], output_height: output[1],
+      output_width: output[2])
+  }
+
+  /// The input position along `axis` that tap `tap` of output position `position` reads; may lie outside.
+  @inline(__always)
+  func position(_ axis: Int, _ position: Int, _ tap: Int) -> Int {
+    position * strides[axis] - padBegin[axis] + tap * dilations[axis]
+  }
+
+  /// Output positions along `axis` for which `tap` reads inside the input.
+  func inside(_ axis: Int, tap: Int) -> Range<Int> {
+    let offset = tap * dilations[axis] - padBegin[axis]
+    let stride = strides[axis]
+    let first = offset >= 0 ? 0 : (-offset + stride - 1) / stride
+    let last = offset >= input[axis] ? 0 : (input[axis] - offset + stride - 1) / stride
+    let end = min(last, output[axis])
+    return min(first, end)..<end
+  }
+}
