@@ -41,8 +41,10 @@ struct OperatorEntry: Sendable {
 /// Every operator that the engine computes. A family adds its rows in its own file.
 enum EngineTable {
   static let families: [[OperatorEntry]] = [
-    linearOperators, convolutionOperators, poolingOperators, unaryOperators, binaryOperators, selectionOperators,
-    rowOperators, normalizationOperators, reductionOperators, movementOperators, viewOperators, constantOperators,
+    linearOperators, convolutionOperators, poolingOperators, unaryOperators, binaryOperators,
+    selectionOperators,
+    rowOperators, normalizationOperators, reductionOperators, movementOperators, viewOperators,
+    constantOperators,
     castOperators,
   ]
 

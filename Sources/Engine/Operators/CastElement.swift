@@ -16,7 +16,8 @@ extension CastElement where Self: FixedWidthInteger {
     self = Self(exactly: value.rounded(.towardZero)) ?? (value.isNaN ? 0 : value > 0 ? .max : .min)
   }
   @inline(__always) func cast<To: CastElement>(to _: To.Type) -> To {
-    Self.isSigned ? To(casting: Int64(truncatingIfNeeded: self)) : To(casting: UInt64(truncatingIfNeeded: self))
+    Self.isSigned
+      ? To(casting: Int64(truncatingIfNeeded: self)) : To(casting: UInt64(truncatingIfNeeded: self))
   }
 }
 
@@ -53,7 +54,9 @@ struct BFloat16: CastElement {
   init(casting value: Int64) { bits = HalfConversion.bfloat16Bits(Float(value)) }
   init(casting value: UInt64) { bits = HalfConversion.bfloat16Bits(Float(value)) }
   init(casting value: Double) { bits = HalfConversion.bfloat16Bits(Float(value)) }
-  func cast<To: CastElement>(to _: To.Type) -> To { To(casting: Double(Float(bitPattern: UInt32(bits) << 16))) }
+  func cast<To: CastElement>(to _: To.Type) -> To {
+    To(casting: Double(Float(bitPattern: UInt32(bits) << 16)))
+  }
 }
 
 /// Something that is made for one type that `Cast` knows.

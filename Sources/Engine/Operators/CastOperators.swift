@@ -10,7 +10,9 @@ extension EngineTable {
   private static let castTypes: [ElementType] = .numbers + .halves + [.bool]
 
   @Sendable private static func castOperator(_ source: OperatorSource) throws -> any ShapedOperator {
-    guard let target = source.outputElement() else { throw OperatorFailure.invalid("the target type is not known") }
+    guard let target = source.outputElement() else {
+      throw OperatorFailure.invalid("the target type is not known")
+    }
     let from = try source.element(0, in: castTypes)
     if from == target { return ViewOperator() }
     return try from.withCast(CastFrom(target: target))

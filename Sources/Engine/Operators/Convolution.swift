@@ -48,7 +48,8 @@ struct ConvolutionOperator: ShapedOperator {
     let output = try request.output()
     if output.elementCount == 0 { return .nothing }
     let shape = try ConvolutionShape(
-      request.node, input: try request.input(0).shape, weight: try request.input(1).shape, output: output.shape)
+      request.node, input: try request.input(0).shape, weight: try request.input(1).shape,
+      output: output.shape)
     if !shape.window.isFlat {
       return try PlainConvolution<Float>(activation: activation).prepare(request)
     }
@@ -64,7 +65,8 @@ struct ConvolutionOperator: ShapedOperator {
     let panelWidth = table.gemm_f32_panel
     let panels = (pixels - 1) / panelWidth + 1
     let depth = shape.depth
-    let split = PanelSplit(panels: panels, panelBytes: panelWidth * depth * 4, batch: shape.batch * shape.groups, threads: threads)
+    let split = PanelSplit(
+      panels: panels, panelBytes: panelWidth * depth * 4, batch: shape.batch * shape.groups, threads: threads)
     let window = shape.window.window2d(channels: shape.channels)
     let isPointwise = shape.window.isPointwise
     let (inputSize, filters) = (shape.channels * shape.window.inputSize, shape.filters)
@@ -78,7 +80,8 @@ struct ConvolutionOperator: ShapedOperator {
       let range = split.range(of: part)
       let group = image % groups
       // Kernels address panels by their index in the whole matrix; only this piece's are in the scratch.
-      let packed = operands.threadScratch.assumingMemoryBound(to: Float.self) - range.lowerBound * panelWidth * depth
+      let packed =
+        operands.threadScratch.assumingMemoryBound(to: Float.self) - range.lowerBound * panelWidth * depth
       let x: UnsafePointer<Float> = operands.input(0) + image * inputSize
       if isPointwise {
         table.pack_b_f32(x, pixels, 1, depth, pixels, packed, range.lowerBound, range.upperBound)

@@ -4,7 +4,9 @@ import Tensors
 
 extension EngineTable {
   static let movementOperators: [OperatorEntry] = [
-    OperatorEntry("Transpose", types: .byteSized) { TransposeOperator(permutation: try $0.node.ints("perm")) },
+    OperatorEntry("Transpose", types: .byteSized) {
+      TransposeOperator(permutation: try $0.node.ints("perm"))
+    },
     OperatorEntry("Expand", types: .byteSized) { _ in ExpandOperator() },
     OperatorEntry("Slice", types: .byteSized) { _ in SliceOperator() },
     OperatorEntry("Concat", types: .byteSized) { ConcatOperator(axis: try $0.node.requiredInt("axis")) },
@@ -37,7 +39,8 @@ private struct MatrixSwap {
 
   init?(_ input: OperandType, _ permutation: [Int]) {
     let rank = input.shape.rank
-    guard input.element.bitWidth == 32, rank >= 2, let first = permutation.indices.first(where: { permutation[$0] != $0 })
+    guard input.element.bitWidth == 32, rank >= 2,
+      let first = permutation.indices.first(where: { permutation[$0] != $0 })
     else { return nil }
     let split = permutation[first]
     let expected = Array(0..<first) + Array(split..<rank) + Array(first..<split)
@@ -88,7 +91,9 @@ struct SliceOperator: ShapedOperator {
     var strides = input.shape.strides
     var offset = 0
     for (index, axis) in axes.enumerated() {
-      guard let axis = input.shape.axis(axis) else { throw OperatorFailure.invalid("axis \(axis) is out of range") }
+      guard let axis = input.shape.axis(axis) else {
+        throw OperatorFailure.invalid("axis \(axis) is out of range")
+      }
       let bounds = SliceBounds(start: starts[index], end: ends[index], step: steps[index])
       let part = bounds.resolve(extent: input.shape[axis])
       offset += part.first * strides[axis]
@@ -106,7 +111,9 @@ struct ConcatOperator: ShapedOperator {
 
   func prepare(_ request: PrepareRequest) throws -> Kernel {
     let output = try request.output()
-    guard let axis = output.shape.axis(axis) else { throw OperatorFailure.invalid("axis \(axis) is out of range") }
+    guard let axis = output.shape.axis(axis) else {
+      throw OperatorFailure.invalid("axis \(axis) is out of range")
+    }
     let outer = output.shape.product(0..<axis)
     let inner = output.shape.product((axis + 1)..<output.shape.rank) * output.element.bitWidth / 8
     let lengths = try request.inputs.indices.map { try request.input($0).shape[axis] * inner }
@@ -131,7 +138,9 @@ struct SplitOperator: ShapedOperator {
 
   func prepare(_ request: PrepareRequest) throws -> Kernel {
     let input = try request.input(0)
-    guard let axis = input.shape.axis(axis) else { throw OperatorFailure.invalid("axis \(axis) is out of range") }
+    guard let axis = input.shape.axis(axis) else {
+      throw OperatorFailure.invalid("axis \(axis) is out of range")
+    }
     let outer = input.shape.product(0..<axis)
     let inner = input.shape.product((axis + 1)..<input.shape.rank) * input.element.bitWidth / 8
     let parts = try partExtents(request, input.shape[axis]).map { $0 * inner }
@@ -165,7 +174,9 @@ struct GatherOperator: ShapedOperator {
   func prepare(_ request: PrepareRequest) throws -> Kernel {
     let input = try request.input(0)
     let indices = try request.input(1)
-    guard let axis = input.shape.axis(axis) else { throw OperatorFailure.invalid("axis \(axis) is out of range") }
+    guard let axis = input.shape.axis(axis) else {
+      throw OperatorFailure.invalid("axis \(axis) is out of range")
+    }
     let extent = input.shape[axis]
     let outer = input.shape.product(0..<axis)
     let inner = input.shape.product((axis + 1)..<input.shape.rank) * input.element.bitWidth / 8
@@ -177,7 +188,8 @@ struct GatherOperator: ShapedOperator {
       for unit in range {
         let (block, position) = unit.quotientAndRemainder(dividingBy: count)
         var index =
-          isLong ? operands.input(1, as: Int.self)[position] : Int(operands.input(1, as: Int32.self)[position])
+          isLong
+          ? operands.input(1, as: Int.self)[position] : Int(operands.input(1, as: Int32.self)[position])
         if index < 0 { index += extent }
         guard index >= 0 && index < extent else {
           throw OperatorFailure.invalid("index \(index) is out of range for an axis of \(extent) elements")

@@ -122,7 +122,8 @@ struct LayerNormalization: ShapedOperator {
     let (hasBias, hasMean, hasDeviation) = (request.hasInput(2), request.hasOutput(1), request.hasOutput(2))
     // Mean and deviation are given in the stash type, which is float32 unless the model says otherwise.
     let epsilon = Double(epsilon)
-    return Kernel("layer_norm_f64", units: rows, costPerUnit: size * 4, threads: request.threads) { operands, range in
+    return Kernel("layer_norm_f64", units: rows, costPerUnit: size * 4, threads: request.threads) {
+      operands, range in
       for row in range {
         let x: UnsafePointer<Double> = operands.input(0) + row * size
         let y: UnsafeMutablePointer<Double> = operands.output() + row * size
@@ -172,7 +173,8 @@ struct RMSNormalization<Element: FloatElement>: ShapedOperator {
     if rows * size == 0 { return .nothing }
     let scale = BroadcastPlan([try request.input(1).shape], output: Shape(Array(input.dimensions[axis...])))
     let epsilon = Double(epsilon)
-    return Kernel("rms_norm", units: rows, costPerUnit: size * 2, threads: request.threads) { operands, range in
+    return Kernel("rms_norm", units: rows, costPerUnit: size * 2, threads: request.threads) {
+      operands, range in
       for row in range {
         let x: UnsafePointer<Element> = operands.input(0) + row * size
         let y: UnsafeMutablePointer<Element> = operands.output() + row * size
@@ -267,7 +269,9 @@ struct LpNormalization<Element: FloatElement>: ShapedOperator {
     let view = try AxisView(try request.input(0).shape, axis: axis)
     if view.outer * view.inner * view.extent == 0 { return .nothing }
     let p = p
-    return Kernel("lp_norm", units: view.outer * view.inner, costPerUnit: view.extent * 3, threads: request.threads) {
+    return Kernel(
+      "lp_norm", units: view.outer * view.inner, costPerUnit: view.extent * 3, threads: request.threads
+    ) {
       operands, range in
       for unit in range {
         let x: UnsafePointer<Element> = operands.input(0) + view.start(of: unit)
@@ -298,7 +302,10 @@ struct MeanVarianceNormalization<Element: FloatElement>: ShapedOperator {
       return axis
     }
     let walk = ReductionWalk(input, axes: resolved)
-    return Kernel("mean_variance_norm", units: walk.outputCount, costPerUnit: walk.reducedCount * 4, threads: request.threads) {
+    return Kernel(
+      "mean_variance_norm", units: walk.outputCount, costPerUnit: walk.reducedCount * 4,
+      threads: request.threads
+    ) {
       operands, range in
       let x: UnsafePointer<Element> = operands.input(0)
       let y: UnsafeMutablePointer<Element> = operands.output()

@@ -10,7 +10,8 @@ struct PlainConvolution<Element: ArithmeticElement>: ShapedOperator {
     let output = try request.output()
     if output.elementCount == 0 { return .nothing }
     let shape = try ConvolutionShape(
-      request.node, input: try request.input(0).shape, weight: try request.input(1).shape, output: output.shape)
+      request.node, input: try request.input(0).shape, weight: try request.input(1).shape,
+      output: output.shape)
     let hasBias = request.hasInput(2)
     let filters = shape.filters * shape.groups
     let size = shape.window.outputSize
@@ -52,8 +53,10 @@ struct PlainConvolution<Element: ArithmeticElement>: ShapedOperator {
       let stride = window.strides[2]
       for depth in window.inside(0, tap: slice) {
         for line in window.inside(1, tap: row) {
-          let source = x
-            + (window.position(0, depth, slice) * window.input[1] + window.position(1, line, row)) * window.input[2]
+          let source =
+            x
+            + (window.position(0, depth, slice) * window.input[1] + window.position(1, line, row))
+            * window.input[2]
           let destination = y + (depth * window.output[1] + line) * window.output[2]
           let offset = window.position(2, 0, column)
           for index in columns { destination[index].add(weight, times: source[offset + index * stride]) }
@@ -125,7 +128,9 @@ struct TransposedConvolution<Element: ArithmeticElement>: ShapedOperator {
     }
 
     /// Adds what one input channel gives to the output plane `y`.
-    func scatter(_ x: UnsafePointer<Element>, _ weights: UnsafePointer<Element>, _ y: UnsafeMutablePointer<Element>) {
+    func scatter(
+      _ x: UnsafePointer<Element>, _ weights: UnsafePointer<Element>, _ y: UnsafeMutablePointer<Element>
+    ) {
       for depth in 0..<input[0] {
         for line in 0..<input[1] {
           for slice in 0..<kernel[0] {

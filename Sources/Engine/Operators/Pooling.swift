@@ -6,10 +6,12 @@ import Tensors
 extension EngineTable {
   static let poolingOperators: [OperatorEntry] = [
     OperatorEntry("MaxPool", types: .floats + .eightBit) { source in
-      try source.element(0, in: .numbers).withArithmetic(MaxPoolFactory(attributes: try PoolAttributes(source.node)))
+      try source.element(0, in: .numbers).withArithmetic(
+        MaxPoolFactory(attributes: try PoolAttributes(source.node)))
     },
     OperatorEntry("AveragePool", types: .floats) { source in
-      try source.element(0, in: .floats).withArithmetic(AveragePoolFactory(attributes: try PoolAttributes(source.node)))
+      try source.element(0, in: .floats).withArithmetic(
+        AveragePoolFactory(attributes: try PoolAttributes(source.node)))
     },
     OperatorEntry("LpPool", types: .floats) { source in
       let p = try PoolAttributes(source.node).p

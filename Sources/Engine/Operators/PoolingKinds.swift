@@ -27,7 +27,8 @@ private struct MaxPool<Element: ArithmeticElement>: ShapedOperator {
     let hasIndices = request.hasOutput(1)
     let isColumnMajor = attributes.isColumnMajor
     return Kernel(
-      "max_pool_plain", units: planes, costPerUnit: window.outputSize * window.taps * 2, threads: request.threads
+      "max_pool_plain", units: planes, costPerUnit: window.outputSize * window.taps * 2,
+      threads: request.threads
     ) { operands, range in
       for plane in range {
         let x: UnsafePointer<Element> = operands.input(0) + plane * window.inputSize
@@ -38,7 +39,8 @@ private struct MaxPool<Element: ArithmeticElement>: ShapedOperator {
           y[position] = best < 0 ? .zero : x[best]
           if hasIndices {
             let place = isColumnMajor ? Self.columnMajor(best, window) : best
-            operands.output(1, as: Int.self)[plane * window.outputSize + position] = plane * window.inputSize + place
+            operands.output(1, as: Int.self)[plane * window.outputSize + position] =
+              plane * window.inputSize + place
           }
         }
       }
@@ -83,7 +85,9 @@ private struct AveragePool<Element: ArithmeticElement>: ShapedOperator {
   private struct Mean: WindowFold {
     func start() -> Double { 0 }
     func fold(_ state: inout Double, _ value: Element) { state += value.asDouble }
-    func finish(_ state: Double, windowCount: Int) -> Element { Element(saturating: state / Double(windowCount)) }
+    func finish(_ state: Double, windowCount: Int) -> Element {
+      Element(saturating: state / Double(windowCount))
+    }
   }
 
   func prepare(_ request: PrepareRequest) throws -> Kernel {
@@ -91,18 +95,22 @@ private struct AveragePool<Element: ArithmeticElement>: ShapedOperator {
     let input = try request.input(0).shape
     let window = try SpatialWindow(attributes.window, input: input, output: output.shape)
     if output.elementCount == 0 { return .nothing }
-    guard Element.self == Float.self && window.isFlat else { return try PlainPool(fold: Mean()).prepare(request) }
+    guard Element.self == Float.self && window.isFlat else {
+      return try PlainPool(fold: Mean()).prepare(request)
+    }
     let shape = window.window2d(channels: 1)
     let countsPadding = attributes.countIncludePad
     let table = Kernels.current
     return Kernel(
-      Kernels.name("average_pool_f32"), units: input[0] * input[1], costPerUnit: window.outputSize * window.taps / 4,
+      Kernels.name("average_pool_f32"), units: input[0] * input[1],
+      costPerUnit: window.outputSize * window.taps / 4,
       threads: request.threads
     ) { operands, range in
       var shape = shape
       for plane in range {
         table.average_pool_f32(
-          &shape, operands.input(0) + plane * window.inputSize, countsPadding, window.padEnd[1], window.padEnd[2],
+          &shape, operands.input(0) + plane * window.inputSize, countsPadding, window.padEnd[1],
+          window.padEnd[2],
           operands.output() + plane * window.outputSize)
       }
     }

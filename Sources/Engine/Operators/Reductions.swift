@@ -23,7 +23,9 @@ enum ReductionKind: String, CaseIterable, Sendable {
 private struct ReductionFactory: ArithmeticVisitor {
   let kind: ReductionKind
 
-  func visit<Element: ArithmeticElement>(_: Element.Type) throws -> any ShapedOperator { Reduce<Element>(kind: kind) }
+  func visit<Element: ArithmeticElement>(_: Element.Type) throws -> any ShapedOperator {
+    Reduce<Element>(kind: kind)
+  }
 }
 
 /// The elements that a `Reduce…` node combines.
@@ -41,7 +43,9 @@ struct Reduce<Element: ArithmeticElement>: ShapedOperator {
   func prepare(_ request: PrepareRequest) throws -> Kernel {
     let walk = try reductionWalk(request)
     if walk.outputCount == 0 { return .nothing }
-    if Element.self == Float.self, walk.reducedCount > 0, let kernel = VectorReduction(kind, walk).kernel(request.threads) {
+    if Element.self == Float.self, walk.reducedCount > 0,
+      let kernel = VectorReduction(kind, walk).kernel(request.threads)
+    {
       return kernel
     }
     let name = "reduce_" + kind.rawValue
@@ -51,7 +55,9 @@ struct Reduce<Element: ArithmeticElement>: ShapedOperator {
     case .sum where !isFloat: return fold(name, walk, request, start: .zero, Element.wrappingAdd)
     case .prod where !isFloat: return fold(name, walk, request, start: .one, Element.wrappingMultiply)
     case .sumSquare where !isFloat:
-      return fold(name, walk, request, start: .zero) { Element.wrappingAdd($0, Element.wrappingMultiply($1, $1)) }
+      return fold(name, walk, request, start: .zero) {
+        Element.wrappingAdd($0, Element.wrappingMultiply($1, $1))
+      }
     case .l1 where !isFloat:
       return fold(name, walk, request, start: .zero) {
         Element.wrappingAdd($0, $1 < .zero ? Element.wrappingSubtract(.zero, $1) : $1)
@@ -68,7 +74,8 @@ struct Reduce<Element: ArithmeticElement>: ShapedOperator {
     _ combine: @escaping (Element, Element) -> Element
   ) -> Kernel {
     let identity = start ?? (kind == .max ? Element(saturating: -.infinity) : Element(saturating: .infinity))
-    return Kernel(name, units: walk.outputCount, costPerUnit: walk.reducedCount * 3, threads: request.threads) {
+    return Kernel(name, units: walk.outputCount, costPerUnit: walk.reducedCount * 3, threads: request.threads)
+    {
       operands, range in
       let x: UnsafePointer<Element> = operands.input(0)
       for output in range {
@@ -81,7 +88,8 @@ struct Reduce<Element: ArithmeticElement>: ShapedOperator {
 
   private func precise(_ name: String, _ walk: ReductionWalk, _ request: PrepareRequest) -> Kernel {
     let kind = kind
-    return Kernel(name, units: walk.outputCount, costPerUnit: walk.reducedCount * 4, threads: request.threads) {
+    return Kernel(name, units: walk.outputCount, costPerUnit: walk.reducedCount * 4, threads: request.threads)
+    {
       operands, range in
       let x: UnsafePointer<Element> = operands.input(0)
       for output in range {
@@ -158,7 +166,8 @@ private struct VectorReduction {
     }
     let (kind, count) = (kind, walk.reducedCount)
     return Kernel(
-      Kernels.name("reduce_" + kind.rawValue), units: walk.outputCount, costPerUnit: count / 4 + 1, threads: threads
+      Kernels.name("reduce_" + kind.rawValue), units: walk.outputCount, costPerUnit: count / 4 + 1,
+      threads: threads
     ) { operands, range in
       for output in range {
         let value = function(operands.input(0) + output * count, count)
@@ -180,7 +189,8 @@ private struct VectorReduction {
     let isMean = kind == .mean
     let columns = rows.columns
     return Kernel(
-      Kernels.name("reduce_rows_" + kind.rawValue), units: rows.outer, costPerUnit: rows.rows * columns / 4 + 1,
+      Kernels.name("reduce_rows_" + kind.rawValue), units: rows.outer,
+      costPerUnit: rows.rows * columns / 4 + 1,
       threads: threads
     ) { operands, range in
       for block in range {
@@ -204,7 +214,9 @@ private struct ReduceBool: ShapedOperator {
     let walk = try reductionWalk(request)
     if walk.outputCount == 0 { return .nothing }
     let takesMaximum = takesMaximum
-    return Kernel("reduce_bool", units: walk.outputCount, costPerUnit: walk.reducedCount, threads: request.threads) {
+    return Kernel(
+      "reduce_bool", units: walk.outputCount, costPerUnit: walk.reducedCount, threads: request.threads
+    ) {
       operands, range in
       let x: UnsafePointer<Bool> = operands.input(0)
       for output in range {

@@ -79,7 +79,9 @@ struct SoftmaxOperator: ShapedOperator {
 
   private func doubleKernel(_ view: AxisView, _ threads: Int) -> Kernel {
     let isLog = isLog
-    return Kernel("softmax_f64", units: view.outer * view.inner, costPerUnit: view.extent * 40, threads: threads) {
+    return Kernel(
+      "softmax_f64", units: view.outer * view.inner, costPerUnit: view.extent * 40, threads: threads
+    ) {
       operands, range in
       for unit in range {
         let x: UnsafePointer<Double> = operands.input(0) + view.start(of: unit)
@@ -104,7 +106,9 @@ struct HardmaxOperator<Element: ArithmeticElement>: ShapedOperator {
   func prepare(_ request: PrepareRequest) throws -> Kernel {
     let view = try AxisView(try request.input(0).shape, axis: axis)
     if view.outer * view.inner * view.extent == 0 { return .nothing }
-    return Kernel("hardmax", units: view.outer * view.inner, costPerUnit: view.extent * 2, threads: request.threads) {
+    return Kernel(
+      "hardmax", units: view.outer * view.inner, costPerUnit: view.extent * 2, threads: request.threads
+    ) {
       operands, range in
       for unit in range {
         let x: UnsafePointer<Element> = operands.input(0) + view.start(of: unit)

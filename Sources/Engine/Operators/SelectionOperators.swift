@@ -39,7 +39,8 @@ struct WhereOperator: ShapedOperator {
   }
 
   private func kernel<Bits>(_ plan: BroadcastPlan, _: Bits.Type, _ threads: Int) -> Kernel {
-    Kernel("where", units: plan.units, costPerUnit: plan.elementsPerUnit, threads: threads) { operands, range in
+    Kernel("where", units: plan.units, costPerUnit: plan.elementsPerUnit, threads: threads) {
+      operands, range in
       let condition: UnsafePointer<Bool> = operands.input(0)
       let yes: UnsafePointer<Bits> = operands.input(1)
       let no: UnsafePointer<Bits> = operands.input(2)
@@ -126,7 +127,9 @@ private struct VariadicMap<Element: ArithmeticElement>: ShapedOperator {
   func prepare(_ request: PrepareRequest) throws -> Kernel {
     let output = try request.output().shape
     if output.elementCount == 0 { return .nothing }
-    let plans = try request.inputs.indices.map { BroadcastPlan([try request.input($0).shape], output: output) }
+    let plans = try request.inputs.indices.map {
+      BroadcastPlan([try request.input($0).shape], output: output)
+    }
     let function = function
     let divisor: Element? = divides ? Element(scale: Float(plans.count)) : nil
     let count = output.elementCount
@@ -140,7 +143,9 @@ private struct VariadicMap<Element: ArithmeticElement>: ShapedOperator {
           for row in 0..<block.rows {
             let from = x + block.offsets.0 + row * plan.rowStride(0)
             let to = y + block.outputOffset + row * block.columns
-            for column in 0..<block.columns { to[column] = function(to[column], from[column * plan.steps[0]]) }
+            for column in 0..<block.columns {
+              to[column] = function(to[column], from[column * plan.steps[0]])
+            }
           }
         }
       }

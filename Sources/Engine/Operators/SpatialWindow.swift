@@ -23,9 +23,13 @@ struct SpatialWindow: Sendable {
   /// - Throws: `OperatorFailure.unsupported` for more than three spatial axes.
   init(_ window: SlidingWindow, input: Shape, output: Shape) throws(OperatorFailure) {
     rank = window.spatialRank
-    if rank > Self.maximumRank { throw .unsupported("\(rank) spatial axes; at most \(Self.maximumRank) are supported") }
+    if rank > Self.maximumRank {
+      throw .unsupported("\(rank) spatial axes; at most \(Self.maximumRank) are supported")
+    }
     let missing = Self.maximumRank - rank
-    func lead(_ values: [Int], _ fallback: Int) -> [Int] { Array(repeating: fallback, count: missing) + values }
+    func lead(_ values: [Int], _ fallback: Int) -> [Int] {
+      Array(repeating: fallback, count: missing) + values
+    }
     let pads = (0..<window.spatialRank).map { window.pads($0, extent: input[$0 + 2]) }
     self.input = lead(Array(input.dimensions.dropFirst(2)), 1)
     self.output = lead(Array(output.dimensions.dropFirst(2)), 1)
@@ -43,13 +47,15 @@ struct SpatialWindow: Sendable {
 
   /// True when every output pixel reads just the input pixel at its own place.
   var isPointwise: Bool {
-    taps == 1 && strides.allSatisfy { $0 == 1 } && padBegin.allSatisfy { $0 == 0 } && padEnd.allSatisfy { $0 == 0 }
+    taps == 1 && strides.allSatisfy { $0 == 1 } && padBegin.allSatisfy { $0 == 0 }
+      && padEnd.allSatisfy { $0 == 0 }
   }
 
   /// For the 2-D kernels.
   func window2d(channels: Int) -> adze_window2d {
     adze_window2d(
-      channels: channels, height: input[1], width: input[2], kernel_height: kernel[1], kernel_width: kernel[2],
+      channels: channels, height: input[1], width: input[2], kernel_height: kernel[1],
+      kernel_width: kernel[2],
       stride_height: strides[1], stride_width: strides[2], dilation_height: dilations[1],
       dilation_width: dilations[2], pad_top: padBegin[1], pad_left: padBegin[2], output_height: output[1],
       output_width: output[2])
