@@ -7,11 +7,6 @@ extension EngineTable {
   static let rowOperators: [OperatorEntry] = [
     OperatorEntry("Softmax", types: .floats) { try SoftmaxOperator($0, isLog: false) },
     OperatorEntry("LogSoftmax", types: .floats) { try SoftmaxOperator($0, isLog: true) },
-    OperatorEntry("Hardmax", types: .floats) { source in
-      let axis = try source.node.int("axis", default: -1)
-      if source.element(0) == .float32 { return HardmaxOperator<Float>(axis: axis) }
-      return HardmaxOperator<Double>(axis: axis)
-    },
   ]
 }
 
@@ -94,28 +89,6 @@ struct SoftmaxOperator: ShapedOperator {
           let shifted = x[index * view.inner] - top
           y[index * view.inner] = isLog ? shifted - log(sum) : exp(shifted) / sum
         }
-      }
-    }
-  }
-}
-
-/// `Hardmax`: 1 for the first largest element along the axis, 0 for the others.
-struct HardmaxOperator<Element: ArithmeticElement>: ShapedOperator {
-  let axis: Int
-
-  func prepare(_ request: PrepareRequest) throws -> Kernel {
-    let view = try AxisView(try request.input(0).shape, axis: axis)
-    if view.outer * view.inner * view.extent == 0 { return .nothing }
-    return Kernel(
-      "hardmax", units: view.outer * view.inner, costPerUnit: view.extent * 2, threads: request.threads
-    ) {
-      operands, range in
-      for unit in range {
-        let x: UnsafePointer<Element> = operands.input(0) + view.start(of: unit)
-        let y: UnsafeMutablePointer<Element> = operands.output() + view.start(of: unit)
-        var best = 0
-        for index in 0..<view.extent where x[index * view.inner] > x[best * view.inner] { best = index }
-        for index in 0..<view.extent { y[index * view.inner] = index == best ? .one : .zero }
       }
     }
   }
