@@ -1,4 +1,4 @@
-// Windows that slide over an image: im2col, depthwise convolution, pooling. One channel at a time.
+// Windows that slide over an image: im2col, depthwise convolution, pooling.
 
 /// Output columns [*begin, *end) whose window column kx lies inside the image.
 ALWAYS_INLINE void inside(
@@ -17,9 +17,21 @@ ALWAYS_INLINE vf load_strided(const float *x, ptrdiff_t stride, ptrdiff_t count)
   return v_load(lanes);
 }
 
+ALWAYS_INLINE vf load_part(const float *x, ptrdiff_t count) { return count < VL ? v_load_part(x, count) : v_load(x); }
+
 ALWAYS_INLINE void store_part(float *y, vf v, ptrdiff_t count) {
   if (count < VL) v_store_part(y, v, count);
   else v_store(y, v);
+}
+
+/// y[r][0 ..< count] = x[r][0 ..< count] for count <= 2 * VL.
+ALWAYS_INLINE void copy_runs(
+  const float *x, ptrdiff_t x_stride, float *y, ptrdiff_t y_stride, ptrdiff_t rows, ptrdiff_t count) {
+  const ptrdiff_t low = least(count, VL), high = count - low;
+  for (ptrdiff_t r = 0; r < rows; r++, x += x_stride, y += y_stride) {
+    store_part(y, load_part(x, low), low);
+    if (high) store_part(y + VL, load_part(x + VL, high), high);
+  }
 }
 
 void KERNEL(im2col_pack_b_f32)(
@@ -42,9 +54,10 @@ void KERNEL(im2col_pack_b_f32)(
         if (iy < 0 || iy >= w->height || begin == end) continue;
         const float *from = image + iy * w->width + ix + begin * w->stride_width;
         float *row = to + tap * panel_width + (pixel - first) + begin;
-        for (ptrdiff_t c = 0; c < w->channels; c++, from += plane, row += taps * panel_width) {
-          if (w->stride_width == 1) for (ptrdiff_t i = 0; i < end - begin; i++) row[i] = from[i];
-          else for (ptrdiff_t i = 0; i < end - begin; i++) row[i] = from[i * w->stride_width];
+        const ptrdiff_t count = end - begin, step = taps * panel_width;
+        if (w->stride_width == 1) copy_runs(from, plane, row, step, w->channels, count);
+        else for (ptrdiff_t c = 0; c < w->channels; c++) {
+          for (ptrdiff_t i = 0; i < count; i++) row[c * step + i] = from[c * plane + i * w->stride_width];
         }
       }
       pixel += run;
@@ -78,79 +91,137 @@ void KERNEL(im2col_8)(
   }
 }
 
-/// y[x] = step(y[x], tap of the image, weight) for every tap of one output row, taps in ascending order.
-#define FOR_TAPS(w, image, row, body)                                                                          \
-  for (ptrdiff_t ky = 0; ky < (w)->kernel_height; ky++) {                                                      \
-    const ptrdiff_t iy = (row) * (w)->stride_height - (w)->pad_top + ky * (w)->dilation_height;                \
-    if (iy < 0 || iy >= (w)->height) continue;                                                                 \
-    for (ptrdiff_t kx = 0; kx < (w)->kernel_width; kx++) {                                                     \
-      const ptrdiff_t offset = kx * (w)->dilation_width - (w)->pad_left;                                       \
-      ptrdiff_t begin, end;                                                                                    \
-      inside(offset, (w)->stride_width, (w)->width, (w)->output_width, &begin, &end);                          \
-      const float *from = (image) + iy * (w)->width + offset;                                                  \
-      for (ptrdiff_t x = begin; x < end; x += VL) {                                                            \
-        const ptrdiff_t count = least(VL, end - x);                                                            \
-        const vf tap = load_strided(from + x * (w)->stride_width, (w)->stride_width, count);                   \
-        body                                                                                                   \
-      }                                                                                                        \
-    }                                                                                                          \
-  }
+// Depthwise convolution and pooling run over rows that were copied to the stack with their padding beside them, so that
+// no tap asks whether it is inside. A ring holds the image rows under the window.
 
-ALWAYS_INLINE vf load_part(const float *y, ptrdiff_t count) { return count < VL ? v_load_part(y, count) : v_load(y); }
+// Floats of the ring; a window over wider rows reads the image itself.
+#define RING 8192
 
-ALWAYS_INLINE void fill(float *y, ptrdiff_t n, float value) {
-  for (ptrdiff_t i = 0; i < n; i++) y[i] = value;
+typedef struct {
+  const adze_window2d *window;
+  const float *image;
+  float *rows;
+  ptrdiff_t span;    // rows of the ring
+  ptrdiff_t stride;  // floats of a row, with padding and what the last vector reads too much
+  ptrdiff_t next;    // image row that is not in the ring yet
+} ring;
+
+ALWAYS_INLINE ring ring_of(const adze_window2d *w, const float *image, float *rows) {
+  const ptrdiff_t vectors = (w->output_width + VL - 1) / VL * VL + VL;
+  const ptrdiff_t last_tap = (w->kernel_width - 1) * w->dilation_width;
+  return (ring){w, image, rows, (w->kernel_height - 1) * w->dilation_height + 1,
+    most(vectors * w->stride_width + last_tap, w->pad_left + w->width), 0};
 }
 
-/// Output pixels [begin, end) of a row whose 3x3 windows, stride 1, lie wholly inside the image.
-ALWAYS_INLINE void depthwise_3x3(
-  const float *corner, ptrdiff_t width, const float *weights, float bias, vf minimum, vf maximum, float *y,
-  ptrdiff_t begin, ptrdiff_t end) {
-  for (ptrdiff_t x = begin; x < end; x += VL) {
-    const ptrdiff_t count = least(VL, end - x);
-    vf sum = v_set1(bias);
-    UNROLL for (int ky = 0; ky < 3; ky++) {
-      UNROLL for (int kx = 0; kx < 3; kx++) {
-        sum = v_fma(load_part(corner + ky * width + x + kx, count), v_set1(weights[ky * 3 + kx]), sum);
+/// Copies the image rows under output row `row` that the ring lacks; the padding beside them is there already.
+ALWAYS_INLINE void advance(ring *r, ptrdiff_t row) {
+  const adze_window2d *w = r->window;
+  const ptrdiff_t top = row * w->stride_height - w->pad_top, end = least(top + r->span, w->height);
+  for (r->next = most(r->next, most(0, top)); r->next < end; r->next++) {
+    float *to = r->rows + r->next % r->span * r->stride + w->pad_left;
+    const float *from = r->image + r->next * w->width;
+    ptrdiff_t x = 0;
+    for (; x + VL <= w->width; x += VL) v_store(to + x, v_load(from + x));
+    if (x < w->width) v_store_part(to + x, v_load_part(from + x, w->width - x), w->width - x);
+  }
+}
+
+enum { WEIGHTED, GREATEST, SUMMED };
+
+ALWAYS_INLINE vf combined(const int kind, vf acc, vf tap, float weight) {
+  if (kind == WEIGHTED) return v_fma(tap, v_set1(weight), acc);
+  if (kind == SUMMED) return acc + tap;
+  return v_select(v_is_nan(acc), acc, v_max(acc, tap));
+}
+
+ALWAYS_INLINE vf load_taps(const float *x, const ptrdiff_t stride) {
+  return stride == 1 ? v_load(x) : stride == 2 ? v_load_even(x) : load_strided(x, stride, VL);
+}
+
+/// One output row; `height` x `width` is the kernel, constant where it is common.
+ALWAYS_INLINE void slide_row(
+  const int kind, const ring *r, ptrdiff_t row, const ptrdiff_t height, const ptrdiff_t width, const ptrdiff_t stride,
+  const float *weights, float start, vf low, vf high, float *y) {
+  const adze_window2d *w = r->window;
+  const ptrdiff_t top = row * w->stride_height - w->pad_top, dilation = w->dilation_width;
+  const ptrdiff_t first = ((top % r->span) + r->span) % r->span;
+  for (ptrdiff_t x = 0; x < w->output_width; x += VL) {
+    vf acc = v_set1(start);
+    ptrdiff_t iy = top, slot = first;
+    for (ptrdiff_t ky = 0; ky < height; ky++) {
+      const float *from = r->rows + slot * r->stride + x * stride;
+      if (iy >= 0 && iy < w->height) {
+        for (ptrdiff_t kx = 0; kx < width; kx++) {
+          const float weight = kind == WEIGHTED ? weights[ky * width + kx] : 0;
+          acc = combined(kind, acc, load_taps(from + kx * dilation, stride), weight);
+        }
       }
+      iy += w->dilation_height;
+      slot += w->dilation_height;
+      if (slot >= r->span) slot -= r->span;
     }
-    store_part(y + x, v_min(maximum, v_max(minimum, sum)), count);
+    if (kind == WEIGHTED) acc = v_min(high, v_max(low, acc));
+    store_part(y + x, acc, least(VL, w->output_width - x));
+  }
+}
+
+/// Rows too wide for the ring: the taps of one row one after another, each over the columns where it is inside.
+ALWAYS_INLINE void slide_wide_row(
+  const int kind, const ring *r, ptrdiff_t row, const float *weights, float start, vf low, vf high, float *y) {
+  const adze_window2d *w = r->window;
+  for (ptrdiff_t x = 0; x < w->output_width; x++) y[x] = start;
+  for (ptrdiff_t tap = 0; tap < w->kernel_height * w->kernel_width; tap++) {
+    const ptrdiff_t iy = row * w->stride_height - w->pad_top + tap / w->kernel_width * w->dilation_height;
+    const ptrdiff_t offset = tap % w->kernel_width * w->dilation_width - w->pad_left;
+    if (iy < 0 || iy >= w->height) continue;
+    ptrdiff_t begin, end;
+    inside(offset, w->stride_width, w->width, w->output_width, &begin, &end);
+    const float *from = r->image + iy * w->width + offset;
+    for (ptrdiff_t x = begin; x < end; x += VL) {
+      const ptrdiff_t count = least(VL, end - x);
+      const vf taps = load_strided(from + x * w->stride_width, w->stride_width, count);
+      store_part(y + x, combined(kind, load_part(y + x, count), taps, kind == WEIGHTED ? weights[tap] : 0), count);
+    }
+  }
+  if (kind != WEIGHTED) return;
+  for (ptrdiff_t x = 0; x < w->output_width; x += VL) {
+    const ptrdiff_t count = least(VL, w->output_width - x);
+    store_part(y + x, v_min(high, v_max(low, load_part(y + x, count))), count);
+  }
+}
+
+ALWAYS_INLINE void slide(
+  const int kind, const adze_window2d *w, const float *image, float padding, const float *weights, float start, vf low,
+  vf high, float *y, ptrdiff_t row_begin, ptrdiff_t row_end) {
+  _Alignas(64) float rows[RING];
+  ring r = ring_of(w, image, rows);
+  const bool fits = r.span <= RING && r.stride <= RING / r.span, dense = w->dilation_width == 1;
+  for (ptrdiff_t i = 0; fits && i < r.span * r.stride; i++) rows[i] = padding;
+  const bool is_3x3 = fits && dense && w->kernel_height == 3 && w->kernel_width == 3;
+  const bool is_2x2 = fits && dense && w->kernel_height == 2 && w->kernel_width == 2;
+  const ptrdiff_t stride = w->stride_width;
+  for (ptrdiff_t row = row_begin; row < row_end; row++) {
+    float *to = y + row * w->output_width;
+    if (fits) advance(&r, row);
+    if (is_3x3 && stride == 1) slide_row(kind, &r, row, 3, 3, 1, weights, start, low, high, to);
+    else if (is_3x3 && stride == 2) slide_row(kind, &r, row, 3, 3, 2, weights, start, low, high, to);
+    else if (is_2x2 && stride == 2) slide_row(kind, &r, row, 2, 2, 2, weights, start, low, high, to);
+    else if (fits && stride == 1)
+      slide_row(kind, &r, row, w->kernel_height, w->kernel_width, 1, weights, start, low, high, to);
+    else if (fits) slide_row(kind, &r, row, w->kernel_height, w->kernel_width, stride, weights, start, low, high, to);
+    else slide_wide_row(kind, &r, row, weights, start, low, high, to);
   }
 }
 
 void KERNEL(depthwise_f32)(
   const adze_window2d *w, const float *image, const float *weights, float bias, float minimum, float maximum,
   float *y, ptrdiff_t row_begin, ptrdiff_t row_end) {
-  const vf low = v_set1(minimum), high = v_set1(maximum);
-  const bool is_3x3 = w->kernel_height == 3 && w->kernel_width == 3 && w->stride_width == 1
-    && w->dilation_height == 1 && w->dilation_width == 1 && w->pad_left == 0 && w->output_width + 2 <= w->width;
-  for (ptrdiff_t row = row_begin; row < row_end; row++) {
-    float *to = y + row * w->output_width;
-    const ptrdiff_t top = row * w->stride_height - w->pad_top;
-    if (is_3x3 && top >= 0 && top + 3 <= w->height) {
-      depthwise_3x3(image + top * w->width, w->width, weights, bias, low, high, to, 0, w->output_width);
-      continue;
-    }
-    fill(to, w->output_width, bias);
-    FOR_TAPS(w, image, row, {
-      const vf weight = v_set1(weights[ky * w->kernel_width + kx]);
-      store_part(to + x, v_fma(tap, weight, load_part(to + x, count)), count);
-    })
-    for (ptrdiff_t x = 0; x < w->output_width; x += VL) {
-      const ptrdiff_t count = least(VL, w->output_width - x);
-      store_part(to + x, v_min(high, v_max(low, load_part(to + x, count))), count);
-    }
-  }
+  slide(WEIGHTED, w, image, 0, weights, bias, v_set1(minimum), v_set1(maximum), y, row_begin, row_end);
 }
 
 void KERNEL(max_pool_f32)(const adze_window2d *w, const float *image, float *y) {
-  for (ptrdiff_t row = 0; row < w->output_height; row++, y += w->output_width) {
-    fill(y, w->output_width, -FLT_MAX);
-    FOR_TAPS(w, image, row, {
-      const vf acc = load_part(y + x, count);
-      store_part(y + x, v_select(v_is_nan(acc), acc, v_max(acc, tap)), count);
-    })
-  }
+  const vf unused = v_set1(0);
+  slide(GREATEST, w, image, -FLT_MAX, NULL, -FLT_MAX, unused, unused, y, 0, w->output_height);
 }
 
 /// Window elements along one axis that lie in [low, high).
@@ -167,17 +238,30 @@ ALWAYS_INLINE ptrdiff_t window_count(
 void KERNEL(average_pool_f32)(
   const adze_window2d *w, const float *image, bool includes_padding, ptrdiff_t pad_bottom, ptrdiff_t pad_right,
   float *y) {
+  const vf unused = v_set1(0);
+  slide(SUMMED, w, image, 0, NULL, 0, unused, unused, y, 0, w->output_height);
   const ptrdiff_t top = includes_padding ? -w->pad_top : 0, left = includes_padding ? -w->pad_left : 0;
   const ptrdiff_t bottom = w->height + (includes_padding ? pad_bottom : 0);
   const ptrdiff_t right = w->width + (includes_padding ? pad_right : 0);
+  // Between the first and the last column whose whole window counts, all divide by the same number.
+  ptrdiff_t begin, end, first_end, last_begin;
+  const ptrdiff_t reach = (w->kernel_width - 1) * w->dilation_width;
+  inside(-w->pad_left - left, w->stride_width, right - left, w->output_width, &begin, &first_end);
+  inside(reach - w->pad_left - left, w->stride_width, right - left, w->output_width, &last_begin, &end);
+  end = most(begin, end);
   for (ptrdiff_t row = 0; row < w->output_height; row++, y += w->output_width) {
-    fill(y, w->output_width, 0);
-    FOR_TAPS(w, image, row, { store_part(y + x, load_part(y + x, count) + tap, count); })
     const ptrdiff_t start = row * w->stride_height - w->pad_top;
     const ptrdiff_t rows = window_count(start, w->dilation_height, w->kernel_height, top, bottom);
     for (ptrdiff_t x = 0; x < w->output_width; x++) {
+      if (x == begin) x = end;
+      if (x == w->output_width) break;
       const ptrdiff_t ix = x * w->stride_width - w->pad_left;
       y[x] /= (float)(rows * window_count(ix, w->dilation_width, w->kernel_width, left, right));
+    }
+    const vf count = v_set1((float)(rows * w->kernel_width));
+    for (ptrdiff_t x = begin; x < end; x += VL) {
+      const ptrdiff_t part = least(VL, end - x);
+      store_part(y + x, load_part(y + x, part) / count, part);
     }
   }
 }
