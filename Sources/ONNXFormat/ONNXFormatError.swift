@@ -1,4 +1,4 @@
-import Tensors
+public import Tensors
 
 /// What can be wrong with the bytes of a model or tensor file.
 public enum ONNXFormatError: Error, Equatable, Sendable {

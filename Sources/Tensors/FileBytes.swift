@@ -13,26 +13,12 @@ public enum FileBytes {
     return try MappedFile(descriptor: descriptor, name: path)
   }
 
-  /// Replaces the file at `path` by `bytes`, all or nothing: a reader, or a restart after a crash, sees the old
-  /// file or the new one. The directory must exist.
+  /// Replaces the file at `path` by `bytes`, all or nothing: see `AtomicFile`.
   /// - Throws: `FileError.cannotOpen`, `.cannotWrite`.
   public static func write(_ bytes: UnsafeRawBufferPointer, path: String) throws(FileError) {
-    let (temporary, descriptor) = try openTemporary(beside: path)
-    do throws(FileError) {
-      try writeAll(bytes, descriptor: descriptor, path: path)
-      if fsync(descriptor) != 0 { throw .cannotWrite(path: path, code: errno) }
-    } catch {
-      close(descriptor)
-      unlink(temporary)
-      throw error
-    }
-    let closed = close(descriptor)
-    if closed != 0 || rename(temporary, path) != 0 {
-      let code = errno
-      unlink(temporary)
-      throw .cannotWrite(path: path, code: code)
-    }
-    try synchronizeDirectory(of: path)
+    var file = try AtomicFile(path: path)
+    try file.append(bytes)
+    try file.commit()
   }
 
   /// See `write(_:path:)` for raw bytes.
@@ -47,40 +33,6 @@ public enum FileBytes {
   public static func directory(of path: String) -> String {
     guard let slash = path.utf8.lastIndex(of: UInt8(ascii: "/")) else { return "." }
     return slash == path.utf8.startIndex ? "/" : String(path[..<slash])
-  }
-
-  private static func openTemporary(beside path: String) throws(FileError) -> (String, Int32) {
-    for attempt in 0..<100 {
-      let temporary = "\(path).\(getpid())-\(UInt32.random(in: 0 ... .max)).tmp"
-      let descriptor = open(temporary, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0o644)
-      if descriptor >= 0 { return (temporary, descriptor) }
-      let code = errno
-      if code != EEXIST || attempt == 99 { throw .cannotOpen(path: path, code: code) }
-    }
-    throw .cannotOpen(path: path, code: EEXIST)
-  }
-
-  private static func writeAll(
-    _ bytes: UnsafeRawBufferPointer, descriptor: Int32, path: String
-  ) throws(FileError) {
-    var offset = 0
-    while offset < bytes.count {
-      let written = Glibc.write(descriptor, bytes.baseAddress! + offset, bytes.count - offset)
-      if written > 0 {
-        offset += written
-      } else if errno != EINTR {
-        throw .cannotWrite(path: path, code: errno)
-      }
-    }
-  }
-
-  /// Makes the new name survive a crash.
-  private static func synchronizeDirectory(of path: String) throws(FileError) {
-    let descriptor = open(directory(of: path), O_RDONLY | O_DIRECTORY | O_CLOEXEC)
-    if descriptor < 0 { throw .cannotWrite(path: path, code: errno) }
-    defer { close(descriptor) }
-    // Some file systems cannot synchronize directories and say so with EINVAL.
-    if fsync(descriptor) != 0 && errno != EINVAL { throw .cannotWrite(path: path, code: errno) }
   }
 }
 

@@ -1,0 +1,4 @@
+package import SwiftProtobuf
+
+/// Any message of onnx.proto.
+package typealias ONNXMessage = SwiftProtobuf.Message
