@@ -33,6 +33,8 @@ public struct Attributes: Sendable, ExpressibleByDictionaryLiteral {
   public private(set) var entries: [(name: String, value: Attribute)]
   /// Documentation by attribute name, for the few files that have it.
   public var documentation: [String: String] = [:]
+  /// The names that tensors have of their own, by attribute name, for the files that give them any.
+  public var tensorNames: [String: String] = [:]
 
   public init(dictionaryLiteral elements: (String, Attribute)...) {
     entries = elements.map { (name: $0.0, value: $0.1) }

@@ -8,6 +8,7 @@ extension GraphExporter {
     for (name, value) in attributes.entries {
       var message = try attribute(value)
       message.name = name
+      if let tensorName = attributes.tensorNames[name], message.hasT { message.t.name = tensorName }
       if let documentation = attributes.documentation[name] { message.docString = documentation }
       messages.append(message)
     }

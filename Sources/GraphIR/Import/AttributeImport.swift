@@ -25,6 +25,7 @@ extension GraphImporter {
       } else {
         attributes[message.name] = .reference(name: message.refAttrName, kind: kind)
       }
+      if message.hasT && !message.t.name.isEmpty { attributes.tensorNames[message.name] = message.t.name }
       if !message.docString.isEmpty { attributes.documentation[message.name] = message.docString }
     }
     return attributes
