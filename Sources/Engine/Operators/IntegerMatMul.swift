@@ -1,0 +1,198 @@
+import CKernels
+import GraphIR
+import Tensors
+
+extension EngineTable {
+  static let integerProductOperators: [OperatorEntry] = [
+    OperatorEntry("MatMulInteger", types: .eightBit) { source in
+      try IntegerMatMul(source, Roles(a: 0, b: 1, aZeroPoint: 2, bZeroPoint: 3), output: .integers)
+    },
+    OperatorEntry("QLinearMatMul", types: .eightBit) { source in
+      let roles = Roles(
+        a: 0, b: 3, aZeroPoint: 2, bZeroPoint: 5, aScale: 1, bScale: 4, cScale: 6, cZeroPoint: 7)
+      return try IntegerMatMul(source, roles, output: .quantized)
+    },
+    // x, x_scale, x_zero_point, w, w_scale, w_zero_point, bias, y_scale, y_zero_point
+    OperatorEntry("ai.adze.QuantizedMatMul", types: .eightBit) { source in
+      let roles = Roles(
+        a: 0, b: 3, aZeroPoint: 2, bZeroPoint: 5, aScale: 1, bScale: 4, cScale: 7, cZeroPoint: 8, bias: 6)
+      return try IntegerMatMul(source, roles, output: source.outputElement() == .float32 ? .floats : .quantized)
+    },
+  ]
+
+  /// At which inputs the operands of an integer product are.
+  struct Roles: Sendable {
+    let a: Int
+    let b: Int
+    var aZeroPoint: Int
+    var bZeroPoint: Int
+    var aScale: Int?
+    var bScale: Int?
+    var cScale: Int?
+    var cZeroPoint: Int?
+    var bias: Int?
+  }
+}
+
+/// `MatMulInteger`, `QLinearMatMul` and the engine's own product of quantized operands: exact in int32, then
+/// scaled, offset and rounded in float as the output wants.
+struct IntegerMatMul: ShapedOperator {
+  enum Output { case integers, floats, quantized }
+
+  let roles: EngineTable.Roles
+  let output: Output
+  let aSigned: Bool
+  let bSigned: Bool
+  let transposesB: Bool
+  let activation: Activation?
+  private let packed = PackedWeights()
+
+  init(_ source: OperatorSource, _ roles: EngineTable.Roles, output: Output) throws {
+    self.roles = roles
+    self.output = output
+    aSigned = try source.element(roles.a, in: .eightBit) == .int8
+    bSigned = try source.element(roles.b, in: .eightBit) == .int8
+    if let scale = roles.aScale { try source.element(scale, in: .single) }
+    if output == .quantized, let element = source.outputElement(), ![ElementType].eightBit.contains(element) {
+      throw OperatorFailure.type(element)
+    }
+    transposesB = try source.node.flag("transB")
+    activation = try Activation(fusedInto: source.node)
+  }
+
+  func prepare(_ request: PrepareRequest) throws -> Kernel {
+    let b = try request.input(roles.b).shape
+    let shape = try MatMulShape(
+      try request.input(roles.a).shape, transposesB ? Shape([b[1], b[0]]) : b)
+    if shape.rows * shape.columns * shape.pairs.count == 0 { return .nothing }
+    var product = MatMulOperator.product(shape)
+    product.transposesB = transposesB
+    let parameters = try parameters(request, product)
+    return try kernel(request, product, parameters)
+  }
+
+  /// Values for each row only fit when the rows of all products are one tall matrix.
+  private func parameters(_ request: PrepareRequest, _ product: MatrixProduct) throws -> IntegerParameters {
+    func source(_ input: Int?, _ counts: [Int]) throws -> IntegerParameters.Source? {
+      guard let input, let type = request.optionalInput(input) else { return nil }
+      if !counts.contains(type.elementCount) {
+        throw OperatorFailure.unsupported("scales and zero points of shape \(type.shape)")
+      }
+      return IntegerParameters.Source(input: input, type: type)
+    }
+    let rowCounts = product.batchOffsets.count == 1 ? [1, product.rows] : [1]
+    let columnCounts = product.bOffsets.count == 1 ? [1, product.columns] : [1]
+    var parameters = IntegerParameters()
+    parameters.aZeroPoint = try source(roles.aZeroPoint, rowCounts)
+    parameters.bZeroPoint = try source(roles.bZeroPoint, columnCounts)
+    parameters.aScale = try source(roles.aScale, rowCounts)
+    parameters.bScale = try source(roles.bScale, columnCounts)
+    parameters.cScale = try source(roles.cScale, [1])
+    parameters.cZeroPoint = try source(roles.cZeroPoint, [1])
+    return parameters
+  }
+
+  private func kernel(
+    _ request: PrepareRequest, _ product: MatrixProduct, _ parameters: IntegerParameters
+  ) throws -> Kernel {
+    let weights = IntegerPacking(product, isSigned: bSigned)
+    let scratch = (parameters.byteCount + 63) & ~63
+    let name = Kernels.name("gemm_i8")
+    if let weight = request.weight(roles.b) {
+      let buffer = try packed.get { try weights.packAll(weight) }
+      return Kernel(
+        name,
+        phases: [
+          try parameters.prologue(), multiplication(request, product, parameters, weights, buffer, scratch),
+        ], sharedScratch: scratch)
+    }
+    return Kernel(
+      name,
+      phases: [
+        try parameters.prologue(), weights.phase(input: roles.b, scratchOffset: scratch, request.threads),
+        multiplication(request, product, parameters, weights, nil, scratch),
+      ], sharedScratch: scratch + weights.byteCount)
+  }
+
+  private func multiplication(
+    _ request: PrepareRequest, _ product: MatrixProduct, _ parameters: IntegerParameters,
+    _ weights: IntegerPacking, _ buffer: AlignedBuffer?, _ scratch: Int
+  ) -> Kernel.Phase {
+    let table = Kernels.current
+    let grid = ProductGrid(
+      rows: product.rows, panels: weights.panels, depth: product.depth, batch: product.batchOffsets.count,
+      threads: request.threads, rowTile: table.gemm_i8_rows, panelWidth: table.gemm_i8_panel)
+    let (aSigned, bSigned, roles) = (aSigned, bSigned, roles)
+    let format = outputFormat(request)
+    let epilogue = adze_epilogue_f32(activation)
+    let hasBias = roles.bias.map(request.hasInput) ?? false
+    return Kernel.Phase(pieces: grid.pieces) { operands, piece in
+      let tile = grid.tile(piece)
+      let offsets = product.batchOffsets[tile.batch]
+      let b = UnsafeRawPointer(buffer?.bytes.baseAddress ?? operands.sharedScratch + scratch)
+      var gemm = adze_gemm_i8(
+        rows: product.rows, columns: product.columns, depth: product.depth, aSigned: aSigned, bSigned: bSigned,
+        a: operands.rawInput(roles.a) + offsets.a, b: b + product.bIndex[tile.batch] * weights.matrixBytes,
+        c: operands.rawOutput() + offsets.c * format.width, output: format.kind)
+      gemm.epilogue = epilogue
+      if hasBias, let bias = roles.bias { gemm.epilogue.column_bias = operands.input(bias) }
+      parameters.apply(to: &gemm, operands)
+      table.gemm_i8(
+        &gemm, tile.rows.lowerBound, tile.rows.upperBound, tile.panels.lowerBound, tile.panels.upperBound)
+    }
+  }
+
+  private func outputFormat(_ request: PrepareRequest) -> (kind: adze_i8_output, width: Int) {
+    switch output {
+    case .integers: (ADZE_I8_OUTPUT_I32, 4)
+    case .floats: (ADZE_I8_OUTPUT_F32, 4)
+    case .quantized: (request.outputs[0]?.element == .int8 ? ADZE_I8_OUTPUT_S8 : ADZE_I8_OUTPUT_U8, 1)
+    }
+  }
+}
+
+/// Packs the matrices of B for the 8-bit product.
+struct IntegerPacking {
+  let product: MatrixProduct
+  let isSigned: Bool
+  let panels: Int
+  /// Bytes of one packed matrix, a multiple of 4.
+  let matrixBytes: Int
+
+  init(_ product: MatrixProduct, isSigned: Bool) {
+    self.product = product
+    self.isSigned = isSigned
+    panels = (product.columns - 1) / Kernels.current.gemm_i8_panel + 1
+    matrixBytes = (adze_gemm_i8_packed_bytes(Kernels.table, product.depth, product.columns) + 63) & ~63
+  }
+
+  var byteCount: Int { matrixBytes * product.bOffsets.count }
+
+  private func pack(_ b: UnsafeRawPointer, _ packed: UnsafeMutableRawPointer, _ panels: Range<Int>) {
+    let (kStride, nStride) = product.transposesB ? (1, product.depth) : (product.columns, 1)
+    Kernels.current.pack_b_i8(
+      b, isSigned, kStride, nStride, product.depth, product.columns, packed, panels.lowerBound, panels.upperBound)
+  }
+
+  func packAll(_ weight: Tensor) throws -> AlignedBuffer {
+    let buffer = try AlignedBuffer(byteCount: byteCount)
+    weight.withBytes { bytes in
+      for (index, offset) in product.bOffsets.enumerated() {
+        pack(bytes.baseAddress! + offset, buffer.bytes.baseAddress! + index * matrixBytes, 0..<panels)
+      }
+    }
+    return buffer
+  }
+
+  func phase(input: Int, scratchOffset: Int, _ threads: Int) -> Kernel.Phase {
+    let split = WorkSplit(
+      units: panels, costPerUnit: product.depth * Kernels.current.gemm_i8_panel / 8, threads: threads)
+    let packing = self
+    return Kernel.Phase(pieces: split.pieces * product.bOffsets.count) { operands, piece in
+      let (matrix, part) = piece.quotientAndRemainder(dividingBy: split.pieces)
+      packing.pack(
+        operands.rawInput(input) + packing.product.bOffsets[matrix],
+        operands.sharedScratch + scratchOffset + matrix * packing.matrixBytes, split.range(of: part))
+    }
+  }
+}

@@ -1,0 +1,196 @@
+import CKernels
+import GraphIR
+import Tensors
+
+extension EngineTable {
+  static let quantizationOperators: [OperatorEntry] = [
+    OperatorEntry("QuantizeLinear", types: [.float32, .int32]) { source in
+      guard let target = source.outputElement() else { throw OperatorFailure.invalid("the target type is not known") }
+      return QuantizeOperator(
+        attributes: try QuantizationAttributes(source.node), elements: try QuantizedElements(target),
+        isInteger: source.element(0) == .int32)
+    },
+    OperatorEntry("DequantizeLinear", types: .single, typedInput: 1) { source in
+      guard let from = source.element(0) else { throw OperatorFailure.invalid("input 0 is missing") }
+      guard source.outputElement() == .float32 else { throw OperatorFailure.type(source.outputElement() ?? .float32) }
+      return DequantizeOperator(
+        attributes: try QuantizationAttributes(source.node), elements: try QuantizedElements(from))
+    },
+    OperatorEntry("DynamicQuantizeLinear", types: .single) { _ in DynamicQuantizeOperator() },
+  ]
+}
+
+/// `QuantizeLinear` to integers of 2 to 16 bits.
+struct QuantizeOperator: ShapedOperator {
+  let attributes: QuantizationAttributes
+  let elements: QuantizedElements
+  let isInteger: Bool
+
+  func prepare(_ request: PrepareRequest) throws -> Kernel {
+    let input = try request.input(0)
+    if input.elementCount == 0 { return .nothing }
+    let layout = try QuantizedLayout(input.shape, scale: try request.input(1).shape, attributes)
+    let hasZeroPoint = request.hasInput(2)
+    if !isInteger, layout.hasScalePerLine, let kernel = vectorKernel(layout, hasZeroPoint, request.threads) {
+      return kernel
+    }
+    let (elements, isInteger) = (elements, isInteger)
+    let body: (KernelOperands, Range<Int>) -> Void = { operands, lines in
+      let scale: UnsafePointer<Float> = operands.input(1)
+      for line in lines {
+        for index in 0..<layout.inner {
+          let parameter = layout.parameter(line, index)
+          let zeroPoint = hasZeroPoint ? elements.read(operands.rawInput(2), parameter) : 0
+          let position = line * layout.inner + index
+          let x = isInteger
+            ? Float(operands.input(0, as: Int32.self)[position]) : operands.input(0, as: Float.self)[position]
+          elements.write(
+            operands.rawOutput(), position, elements.quantize(x / scale[parameter], zeroPoint: zeroPoint))
+        }
+      }
+    }
+    // Elements that share a byte must be written by one thread, in order.
+    if elements.type.isPacked { return Kernel("quantize_packed") { operands, _ in body(operands, 0..<layout.lines) } }
+    return Kernel(
+      "quantize", units: layout.lines, costPerUnit: layout.inner * 6, threads: request.threads, body: body)
+  }
+
+  /// Whole lines of 8-bit results with one scale.
+  private func vectorKernel(_ layout: QuantizedLayout, _ hasZeroPoint: Bool, _ threads: Int) -> Kernel? {
+    guard elements.type == .uint8 || elements.type == .int8, layout.inner >= 8 else { return nil }
+    let table = Kernels.current
+    let isSigned = elements.type == .int8
+    let elements = elements
+    let total = layout.lines == 1
+    return Kernel(
+      Kernels.name("quantize"), units: total ? layout.inner : layout.lines,
+      costPerUnit: total ? 1 : layout.inner, threads: threads
+    ) { operands, range in
+      let scale: UnsafePointer<Float> = operands.input(1)
+      for line in total ? 0..<1 : range {
+        let parameter = layout.parameter(line, 0)
+        let zeroPoint = hasZeroPoint ? elements.read(operands.rawInput(2), parameter) : 0
+        let start = total ? range.lowerBound : line * layout.inner
+        let count = total ? range.count : layout.inner
+        let x: UnsafePointer<Float> = operands.input(0) + start
+        if isSigned {
+          table.quantize_s8(x, operands.output() + start, count, scale[parameter], zeroPoint)
+        } else {
+          table.quantize_u8(x, operands.output() + start, count, scale[parameter], zeroPoint)
+        }
+      }
+    }
+  }
+}
+
+/// `DequantizeLinear` from integers of 2 to 16 bits and int32.
+struct DequantizeOperator: ShapedOperator {
+  let attributes: QuantizationAttributes
+  let elements: QuantizedElements
+
+  func prepare(_ request: PrepareRequest) throws -> Kernel {
+    let input = try request.input(0)
+    if input.elementCount == 0 { return .nothing }
+    let layout = try QuantizedLayout(input.shape, scale: try request.input(1).shape, attributes)
+    let hasZeroPoint = request.hasInput(2)
+    if layout.hasScalePerLine, let kernel = vectorKernel(layout, hasZeroPoint, request.threads) { return kernel }
+    let elements = elements
+    return Kernel(
+      "dequantize", units: layout.lines, costPerUnit: layout.inner * 4, threads: request.threads
+    ) { operands, lines in
+      let scale: UnsafePointer<Float> = operands.input(1)
+      let y: UnsafeMutablePointer<Float> = operands.output()
+      for line in lines {
+        for index in 0..<layout.inner {
+          let parameter = layout.parameter(line, index)
+          let zeroPoint = hasZeroPoint ? elements.read(operands.rawInput(2), parameter) : 0
+          let position = line * layout.inner + index
+          let difference = elements.read(operands.rawInput(0), position).subtractingReportingOverflow(zeroPoint)
+          y[position] = Float(difference.partialValue) * scale[parameter]
+        }
+      }
+    }
+  }
+
+  private func vectorKernel(_ layout: QuantizedLayout, _ hasZeroPoint: Bool, _ threads: Int) -> Kernel? {
+    guard elements.type == .uint8 || elements.type == .int8, layout.inner >= 8 else { return nil }
+    let table = Kernels.current
+    let isSigned = elements.type == .int8
+    let elements = elements
+    let total = layout.lines == 1
+    return Kernel(
+      Kernels.name("dequantize"), units: total ? layout.inner : layout.lines,
+      costPerUnit: total ? 1 : layout.inner, threads: threads
+    ) { operands, range in
+      let scale: UnsafePointer<Float> = operands.input(1)
+      for line in total ? 0..<1 : range {
+        let parameter = layout.parameter(line, 0)
+        let zeroPoint = hasZeroPoint ? elements.read(operands.rawInput(2), parameter) : 0
+        let start = total ? range.lowerBound : line * layout.inner
+        let count = total ? range.count : layout.inner
+        let y: UnsafeMutablePointer<Float> = operands.output() + start
+        if isSigned {
+          table.dequantize_s8(operands.input(0) + start, y, count, scale[parameter], zeroPoint)
+        } else {
+          table.dequantize_u8(operands.input(0) + start, y, count, scale[parameter], zeroPoint)
+        }
+      }
+    }
+  }
+}
+
+/// How `DynamicQuantizeLinear` chooses scale and zero point for values between `minimum` and `maximum`.
+struct DynamicRange {
+  let scale: Float
+  let zeroPoint: Int32
+
+  init(minimum: Float, maximum: Float) {
+    let low = min(0, minimum)
+    let high = max(0, maximum)
+    scale = (high - low) / 255
+    if scale == 0 || !scale.isFinite {
+      zeroPoint = 0
+      return
+    }
+    let exact = (0 - low / scale).rounded(.toNearestOrEven)
+    zeroPoint = Int32(min(255, max(0, exact)))
+  }
+
+  /// The scale to divide by: all-zero data have none.
+  var divisor: Float { scale == 0 ? 1 : scale }
+}
+
+/// `DynamicQuantizeLinear`: one uint8 scale and zero point for the whole tensor.
+struct DynamicQuantizeOperator: ShapedOperator {
+  func prepare(_ request: PrepareRequest) throws -> Kernel {
+    let count = try request.input(0).elementCount
+    let split = WorkSplit(units: count, costPerUnit: 1, threads: request.threads)
+    let table = Kernels.current
+    let bounds = Kernel.Phase(pieces: split.pieces) { operands, piece in
+      let range = split.range(of: piece)
+      let slot = operands.sharedScratch.assumingMemoryBound(to: Float.self) + 2 * piece
+      table.min_max_f32(operands.input(0) + range.lowerBound, range.count, slot, slot + 1)
+    }
+    let choose = Kernel.Phase(pieces: 1) { operands, _ in
+      let slots = operands.sharedScratch.assumingMemoryBound(to: Float.self)
+      var (low, high): (Float, Float) = (0, 0)
+      for piece in 0..<split.pieces {
+        low = min(low, slots[2 * piece])
+        high = max(high, slots[2 * piece + 1])
+      }
+      let range = DynamicRange(minimum: low, maximum: high)
+      operands.output(1, as: Float.self)[0] = range.scale
+      operands.output(2, as: UInt8.self)[0] = UInt8(range.zeroPoint)
+    }
+    let quantize = Kernel.Phase(pieces: split.pieces) { operands, piece in
+      let range = split.range(of: piece)
+      let scale = operands.output(1, as: Float.self)[0]
+      table.quantize_u8(
+        operands.input(0) + range.lowerBound, operands.output() + range.lowerBound, range.count,
+        scale == 0 ? 1 : scale, Int32(operands.output(2, as: UInt8.self)[0]))
+    }
+    return Kernel(
+      Kernels.name("dynamic_quantize"), phases: [bounds, choose, quantize],
+      sharedScratch: max(1, split.pieces) * 2 * MemoryLayout<Float>.stride)
+  }
+}

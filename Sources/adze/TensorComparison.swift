@@ -1,0 +1,39 @@
+import Tensors
+
+/// Compares a computed tensor with an expected one as ONNX's backend tests do.
+enum TensorComparison {
+  static let relativeTolerance = 1e-3
+  static let absoluteTolerance = 1e-5
+
+  /// What differs, in words; nil when the tensors agree: floats within the tolerances, all else exactly.
+  static func difference(_ actual: Tensor, expected: Tensor) -> String? {
+    if actual.type != expected.type { return "is \(actual.type.name), expected \(expected.type.name)" }
+    if actual.shape != expected.shape { return "has shape \(actual.shape), expected \(expected.shape)" }
+    guard let left = floats(actual), let right = floats(expected) else {
+      return actual == expected ? nil : "differs in its \(actual.type.name) elements"
+    }
+    for (index, pair) in zip(left, right).enumerated() where !agree(pair.0, pair.1) {
+      return "element \(index) is \(pair.0), expected \(pair.1)"
+    }
+    return nil
+  }
+
+  private static func agree(_ actual: Double, _ expected: Double) -> Bool {
+    if actual.isNaN || expected.isNaN { return actual.isNaN && expected.isNaN }
+    if actual == expected { return true }
+    return abs(actual - expected) <= absoluteTolerance + relativeTolerance * abs(expected)
+  }
+
+  private static func floats(_ tensor: Tensor) -> [Double]? {
+    switch tensor.type {
+    case .float32: tensor.array(of: Float.self).map(Double.init)
+    case .float64: tensor.array(of: Double.self)
+    case .float16: tensor.array(of: Float16.self).map(Double.init)
+    case .bfloat16:
+      tensor.withBytes { bytes in
+        bytes.bindMemory(to: UInt16.self).map { Double(Float(bitPattern: UInt32($0) << 16)) }
+      }
+    default: nil
+    }
+  }
+}

@@ -1,0 +1,66 @@
+import Engine
+import GraphIR
+import ONNXFormat
+import Tensors
+
+/// What became of one set of test data.
+struct CaseResult {
+  /// The case's folder and the data set in it: `test_relu/test_data_set_0`.
+  let name: String
+  /// nil: passed.
+  let failure: String?
+}
+
+/// Runs test cases in the form of ONNX's own backend tests.
+enum ConformanceRunner {
+  private static let modelName = "model.onnx"
+  private static let dataSetPrefix = "test_data_set_"
+
+  /// The test-case folders under `path`, which may be one itself, in alphabetical order.
+  static func caseDirectories(under path: String) -> [String] {
+    let entries = DirectoryListing.names(path)
+    if entries.contains(modelName) { return [path] }
+    return entries.sorted().map { path + "/" + $0 }.filter(DirectoryListing.isDirectory).flatMap(
+      caseDirectories(under:))
+  }
+
+  /// Runs every data set of the case in `directory`.
+  static func run(directory: String) -> [CaseResult] {
+    let name = String(directory.split(separator: "/").last ?? "")
+    let dataSets = DirectoryListing.names(directory).filter { $0.hasPrefix(dataSetPrefix) }.sorted()
+    if dataSets.isEmpty { return [CaseResult(name: name, failure: "no \(dataSetPrefix)* folder")] }
+    do {
+      let program = try Program.compile(try Model.load(path: directory + "/" + modelName))
+      let session = Session(program, team: ThreadTeam(threads: 1))
+      return dataSets.map { dataSet in
+        CaseResult(
+          name: name + "/" + dataSet, failure: failure(of: directory + "/" + dataSet, session))
+      }
+    } catch {
+      return dataSets.map { CaseResult(name: name + "/" + $0, failure: String(describing: error)) }
+    }
+  }
+
+  private static func failure(of dataSet: String, _ session: Session) -> String? {
+    do {
+      let inputs = try tensors(dataSet, "input_")
+      let expected = try tensors(dataSet, "output_")
+      let outputs = try session.run(inputs)
+      if outputs.count != expected.count { return "\(outputs.count) outputs, expected \(expected.count)" }
+      for (index, pair) in zip(outputs, expected).enumerated() {
+        if let difference = TensorComparison.difference(pair.0, expected: pair.1) {
+          return "output \(index): \(difference)"
+        }
+      }
+      return nil
+    } catch {
+      return String(describing: error)
+    }
+  }
+
+  /// `input_0.pb`, `input_1.pb` … in order.
+  private static func tensors(_ directory: String, _ prefix: String) throws -> [Tensor] {
+    let count = DirectoryListing.names(directory).count { $0.hasPrefix(prefix) && $0.hasSuffix(".pb") }
+    return try (0..<count).map { try TensorFile.read(path: "\(directory)/\(prefix)\($0).pb") }
+  }
+}
