@@ -45,7 +45,7 @@ enum EngineTable {
     selectionOperators,
     rowOperators, normalizationOperators, reductionOperators, movementOperators, viewOperators,
     constantOperators,
-    castOperators,
+    castOperators, quantizationOperators, integerProductOperators, integerConvolutionOperators,
   ]
 
   private static let entries: [OperatorName: OperatorEntry] = {

@@ -16,7 +16,8 @@ extension EngineTable {
     OperatorEntry("ai.adze.QuantizedConv", types: .eightBit) { source in
       let roles = Roles(
         a: 3, b: 0, aZeroPoint: 5, bZeroPoint: 2, aScale: 4, bScale: 1, cScale: 7, cZeroPoint: 8, bias: 6)
-      return try IntegerConvolution(source, roles, output: source.outputElement() == .float32 ? .floats : .quantized)
+      return try IntegerConvolution(
+        source, roles, output: source.outputElement() == .float32 ? .floats : .quantized)
     },
   ]
 }
@@ -28,7 +29,6 @@ struct IntegerConvolution: ShapedOperator {
   let output: IntegerMatMul.Output
   let weightSigned: Bool
   let inputSigned: Bool
-  let biasIsInteger: Bool
   let activation: Activation?
 
   init(_ source: OperatorSource, _ roles: EngineTable.Roles, output: IntegerMatMul.Output) throws {
@@ -36,7 +36,6 @@ struct IntegerConvolution: ShapedOperator {
     self.output = output
     weightSigned = try source.element(roles.a, in: .eightBit) == .int8
     inputSigned = try source.element(roles.b, in: .eightBit) == .int8
-    biasIsInteger = roles.bias.flatMap(source.element) == .int32
     if output == .quantized { try Self.checkOutput(source) }
     activation = try Activation(fusedInto: source.node)
   }
@@ -53,7 +52,9 @@ struct IntegerConvolution: ShapedOperator {
     let shape = try ConvolutionShape(
       request.node, input: try request.input(roles.b).shape, weight: try request.input(roles.a).shape,
       output: result.shape)
-    if !shape.window.isFlat { throw OperatorFailure.unsupported("three spatial axes are not supported for integers") }
+    if !shape.window.isFlat {
+      throw OperatorFailure.unsupported("three spatial axes are not supported for integers")
+    }
     let parameters = try parameters(request, filters: shape.filters * shape.groups)
     return try kernel(request, shape, parameters)
   }
@@ -73,37 +74,14 @@ struct IntegerConvolution: ShapedOperator {
     parameters.bScale = try source(roles.bScale, [1])
     parameters.cScale = try source(roles.cScale, [1])
     parameters.cZeroPoint = try source(roles.cZeroPoint, [1])
+    parameters.bias = try source(roles.bias, [filters])
     return parameters
   }
 
-  /// A bias in units of C: float32 for each filter, behind the parameters in the shared scratch memory. An int32
-  /// bias counts in units of input scale times weight scale, a float32 bias in real units.
-  private func biasPhase(_ request: PrepareRequest, _ filters: Int, scratchOffset: Int) -> Kernel.Phase? {
-    guard let bias = roles.bias, request.hasInput(bias) else { return nil }
-    let (roles, isInteger) = (roles, biasIsInteger)
-    let weightScales = roles.aScale.flatMap(request.optionalInput)?.elementCount ?? 1
-    let hasResultScale = roles.cScale.map(request.hasInput) ?? false
-    return Kernel.Phase(pieces: 1) { operands, _ in
-      let destination = (operands.sharedScratch + scratchOffset).assumingMemoryBound(to: Float.self)
-      let divisor = hasResultScale ? operands.input(roles.cScale!, as: Float.self)[0] : 1
-      for filter in 0..<filters {
-        if isInteger {
-          let weightScale = operands.input(roles.aScale!, as: Float.self)[weightScales > 1 ? filter : 0]
-          let inputScale = operands.input(roles.bScale!, as: Float.self)[0]
-          destination[filter] =
-            Float(operands.input(bias, as: Int32.self)[filter]) * (weightScale / divisor * inputScale)
-        } else {
-          destination[filter] = operands.input(bias, as: Float.self)[filter] / divisor
-        }
-      }
-    }
-  }
-
-  private func kernel(_ request: PrepareRequest, _ shape: ConvolutionShape, _ parameters: IntegerParameters) throws -> Kernel {
+  private func kernel(_ request: PrepareRequest, _ shape: ConvolutionShape, _ parameters: IntegerParameters)
+    throws -> Kernel
+  {
     let table = Kernels.current
-    let filters = shape.filters * shape.groups
-    let biasOffset = (parameters.byteCount + 63) & ~63
-    let bias = biasPhase(request, filters, scratchOffset: biasOffset)
     let tile = PixelTile(shape, batch: shape.batch * shape.groups, threads: request.threads)
     let packedBytes = adze_gemm_i8_packed_bytes(Kernels.table, shape.depth, tile.maximumPixels)
     let columnsBytes = (shape.depth * tile.maximumPixels + 63) & ~63
@@ -112,7 +90,7 @@ struct IntegerConvolution: ShapedOperator {
     let window = shape.window.window2d(channels: shape.channels)
     let pixels = shape.window.outputSize
     let imageBytes = shape.channels * shape.window.inputSize
-    let epilogue = scaledEpilogue(request)
+    let activation = activation
     let hasPadding = request.hasInput(roles.bZeroPoint)
     let main = Kernel.Phase(pieces: tile.pieces) { operands, piece in
       let (image, part) = piece.quotientAndRemainder(dividingBy: tile.piecesPerImage)
@@ -134,30 +112,14 @@ struct IntegerConvolution: ShapedOperator {
         a: operands.rawInput(roles.a) + group * shape.filters * shape.depth, b: packed,
         c: operands.rawOutput() + start * format.width, output: format.kind)
       gemm.c_row_stride = pixels
-      gemm.epilogue = epilogue(operands)
-      if bias != nil {
-        gemm.epilogue.row_bias = UnsafePointer(
-          (operands.sharedScratch + biasOffset).assumingMemoryBound(to: Float.self) + group * shape.filters)
-      }
+      gemm.epilogue = parameters.epilogue(activation, operands)
+      gemm.epilogue.row_bias = parameters.preparedBias(operands).map { $0 + group * shape.filters }
       parameters.apply(to: &gemm, operands, rowOffset: group * shape.filters)
       table.gemm_i8(&gemm, 0, shape.filters, 0, panels)
     }
     return Kernel(
-      Kernels.name("conv_i8"), phases: [try parameters.prologue(), bias, main].compactMap { $0 },
-      sharedScratch: biasOffset + (bias == nil ? 0 : filters * 4), threadScratch: columnsBytes + packedBytes)
-  }
-
-  /// The activation; limits of a clamp are in units of C when the output is quantized.
-  private func scaledEpilogue(_ request: PrepareRequest) -> (KernelOperands) -> adze_epilogue_f32 {
-    let base = adze_epilogue_f32(activation)
-    guard output == .quantized, let scale = roles.cScale else { return { _ in base } }
-    return { operands in
-      var epilogue = base
-      let divisor = operands.input(scale, as: Float.self)[0]
-      epilogue.minimum /= divisor
-      epilogue.maximum /= divisor
-      return epilogue
-    }
+      Kernels.name("conv_i8"), phases: [try parameters.prologue(), main], sharedScratch: parameters.byteCount,
+      threadScratch: columnsBytes + packedBytes)
   }
 
   private func outputFormat(_ request: PrepareRequest) -> (kind: adze_i8_output, width: Int) {

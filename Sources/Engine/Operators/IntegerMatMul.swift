@@ -16,7 +16,8 @@ extension EngineTable {
     OperatorEntry("ai.adze.QuantizedMatMul", types: .eightBit) { source in
       let roles = Roles(
         a: 0, b: 3, aZeroPoint: 2, bZeroPoint: 5, aScale: 1, bScale: 4, cScale: 7, cZeroPoint: 8, bias: 6)
-      return try IntegerMatMul(source, roles, output: source.outputElement() == .float32 ? .floats : .quantized)
+      return try IntegerMatMul(
+        source, roles, output: source.outputElement() == .float32 ? .floats : .quantized)
     },
   ]
 
@@ -89,6 +90,7 @@ struct IntegerMatMul: ShapedOperator {
     parameters.bScale = try source(roles.bScale, columnCounts)
     parameters.cScale = try source(roles.cScale, [1])
     parameters.cZeroPoint = try source(roles.cZeroPoint, [1])
+    parameters.bias = try source(roles.bias, [product.columns])
     return parameters
   }
 
@@ -96,7 +98,7 @@ struct IntegerMatMul: ShapedOperator {
     _ request: PrepareRequest, _ product: MatrixProduct, _ parameters: IntegerParameters
   ) throws -> Kernel {
     let weights = IntegerPacking(product, isSigned: bSigned)
-    let scratch = (parameters.byteCount + 63) & ~63
+    let scratch = parameters.byteCount
     let name = Kernels.name("gemm_i8")
     if let weight = request.weight(roles.b) {
       let buffer = try packed.get { try weights.packAll(weight) }
@@ -124,18 +126,18 @@ struct IntegerMatMul: ShapedOperator {
       threads: request.threads, rowTile: table.gemm_i8_rows, panelWidth: table.gemm_i8_panel)
     let (aSigned, bSigned, roles) = (aSigned, bSigned, roles)
     let format = outputFormat(request)
-    let epilogue = adze_epilogue_f32(activation)
-    let hasBias = roles.bias.map(request.hasInput) ?? false
+    let activation = activation
     return Kernel.Phase(pieces: grid.pieces) { operands, piece in
       let tile = grid.tile(piece)
       let offsets = product.batchOffsets[tile.batch]
       let b = UnsafeRawPointer(buffer?.bytes.baseAddress ?? operands.sharedScratch + scratch)
       var gemm = adze_gemm_i8(
-        rows: product.rows, columns: product.columns, depth: product.depth, aSigned: aSigned, bSigned: bSigned,
+        rows: product.rows, columns: product.columns, depth: product.depth, aSigned: aSigned,
+        bSigned: bSigned,
         a: operands.rawInput(roles.a) + offsets.a, b: b + product.bIndex[tile.batch] * weights.matrixBytes,
         c: operands.rawOutput() + offsets.c * format.width, output: format.kind)
-      gemm.epilogue = epilogue
-      if hasBias, let bias = roles.bias { gemm.epilogue.column_bias = operands.input(bias) }
+      gemm.epilogue = parameters.epilogue(activation, operands)
+      gemm.epilogue.column_bias = parameters.preparedBias(operands)
       parameters.apply(to: &gemm, operands)
       table.gemm_i8(
         &gemm, tile.rows.lowerBound, tile.rows.upperBound, tile.panels.lowerBound, tile.panels.upperBound)
@@ -171,7 +173,8 @@ struct IntegerPacking {
   private func pack(_ b: UnsafeRawPointer, _ packed: UnsafeMutableRawPointer, _ panels: Range<Int>) {
     let (kStride, nStride) = product.transposesB ? (1, product.depth) : (product.columns, 1)
     Kernels.current.pack_b_i8(
-      b, isSigned, kStride, nStride, product.depth, product.columns, packed, panels.lowerBound, panels.upperBound)
+      b, isSigned, kStride, nStride, product.depth, product.columns, packed, panels.lowerBound,
+      panels.upperBound)
   }
 
   func packAll(_ weight: Tensor) throws -> AlignedBuffer {

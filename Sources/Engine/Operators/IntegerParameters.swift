@@ -19,17 +19,31 @@ struct IntegerParameters {
   var bScale: Source?
   var cScale: Source?
   var cZeroPoint: Source?
+  /// One value for each row or column of C: float32 in real units, or int32 in units of the product of scales.
+  var bias: Source?
 
   /// Bytes at the start of the shared scratch memory.
-  var byteCount: Int { 64 + 4 * [aZeroPoint, bZeroPoint, aScale, bScale].reduce(0) { $0 + ($1?.count ?? 0) } + 64 }
-
-  private var places: (aZeroPoint: Int, bZeroPoint: Int, aScale: Int, bScale: Int) {
-    let second = aZeroPoint?.count ?? 0
-    let third = second + (bZeroPoint?.count ?? 0)
-    return (0, second, third, third + (aScale?.count ?? 0))
+  var byteCount: Int {
+    let values = [aZeroPoint, bZeroPoint, aScale, bScale, bias].reduce(0) { $0 + ($1?.count ?? 0) }
+    return (values * 4 + 127) & ~63
   }
 
-  /// Fills the places. A's scale is divided by C's, so that the product of scales is in units of C.
+  private struct Places {
+    let aZeroPoint = 0
+    let bZeroPoint: Int
+    let aScale: Int
+    let bScale: Int
+    let bias: Int
+  }
+
+  private var places: Places {
+    let second = aZeroPoint?.count ?? 0
+    let third = second + (bZeroPoint?.count ?? 0)
+    let fourth = third + (aScale?.count ?? 0)
+    return Places(bZeroPoint: second, aScale: third, bScale: fourth, bias: fourth + (bScale?.count ?? 0))
+  }
+
+  /// Fills the places. A's scale and the bias are divided by C's scale, so that everything is in units of C.
   func prologue() throws -> Kernel.Phase {
     let aReader = try aZeroPoint.map { try QuantizedElements($0.type.element) }
     let bReader = try bZeroPoint.map { try QuantizedElements($0.type.element) }
@@ -38,26 +52,67 @@ struct IntegerParameters {
     return Kernel.Phase(pieces: 1) { operands, _ in
       let integers = operands.sharedScratch.assumingMemoryBound(to: Int32.self)
       let floats = operands.sharedScratch.assumingMemoryBound(to: Float.self)
-      if let source = parameters.aZeroPoint, let aReader {
-        for index in 0..<source.count {
-          integers[places.aZeroPoint + index] = aReader.read(operands.rawInput(source.input), index)
-        }
-      }
-      if let source = parameters.bZeroPoint, let bReader {
-        for index in 0..<source.count {
-          integers[places.bZeroPoint + index] = bReader.read(operands.rawInput(source.input), index)
-        }
-      }
-      let divisor = parameters.cScale.map { operands.input($0.input, as: Float.self)[0] } ?? 1
-      if let source = parameters.aScale {
-        let scale: UnsafePointer<Float> = operands.input(source.input)
-        for index in 0..<source.count { floats[places.aScale + index] = scale[index] / divisor }
-      }
-      if let source = parameters.bScale {
-        let scale: UnsafePointer<Float> = operands.input(source.input)
-        for index in 0..<source.count { floats[places.bScale + index] = scale[index] }
-      }
+      Self.fill(integers + places.aZeroPoint, parameters.aZeroPoint, aReader, operands)
+      Self.fill(integers + places.bZeroPoint, parameters.bZeroPoint, bReader, operands)
+      let divisor = parameters.resultScale(operands)
+      Self.fill(floats + places.aScale, parameters.aScale, divisor: divisor, operands)
+      Self.fill(floats + places.bScale, parameters.bScale, divisor: 1, operands)
+      parameters.fillBias(floats, places, divisor, operands)
     }
+  }
+
+  private static func fill(
+    _ destination: UnsafeMutablePointer<Int32>, _ source: Source?, _ reader: QuantizedElements?,
+    _ operands: KernelOperands
+  ) {
+    guard let source, let reader else { return }
+    for index in 0..<source.count { destination[index] = reader.read(operands.rawInput(source.input), index) }
+  }
+
+  private static func fill(
+    _ destination: UnsafeMutablePointer<Float>, _ source: Source?, divisor: Float, _ operands: KernelOperands
+  ) {
+    guard let source else { return }
+    let values: UnsafePointer<Float> = operands.input(source.input)
+    for index in 0..<source.count { destination[index] = values[index] / divisor }
+  }
+
+  private func fillBias(
+    _ floats: UnsafeMutablePointer<Float>, _ places: Places, _ divisor: Float, _ operands: KernelOperands
+  ) {
+    guard let bias else { return }
+    if bias.type.element == .float32 {
+      Self.fill(floats + places.bias, bias, divisor: divisor, operands)
+      return
+    }
+    let values: UnsafePointer<Int32> = operands.input(bias.input)
+    func scale(_ source: Source?, _ place: Int, _ index: Int) -> Float {
+      source.map { floats[place + ($0.count > 1 ? index : 0)] } ?? 1
+    }
+    for index in 0..<bias.count {
+      let factor = scale(aScale, places.aScale, index) * scale(bScale, places.bScale, index)
+      floats[places.bias + index] = Float(values[index]) * factor
+    }
+  }
+
+  /// C's scale, 1 when the result is not quantized.
+  func resultScale(_ operands: KernelOperands) -> Float {
+    cScale.map { operands.input($0.input, as: Float.self)[0] } ?? 1
+  }
+
+  /// Where the prepared bias is; nil without one.
+  func preparedBias(_ operands: KernelOperands) -> UnsafePointer<Float>? {
+    if bias == nil { return nil }
+    return UnsafePointer(operands.sharedScratch.assumingMemoryBound(to: Float.self) + places.bias)
+  }
+
+  /// The epilogue without bias: limits of a clamp in units of C.
+  func epilogue(_ activation: Activation?, _ operands: KernelOperands) -> adze_epilogue_f32 {
+    var epilogue = adze_epilogue_f32(activation)
+    let divisor = resultScale(operands)
+    epilogue.minimum /= divisor
+    epilogue.maximum /= divisor
+    return epilogue
   }
 
   /// Points `gemm` to the places. `rowOffset` is the first row's place in per-row values (grouped convolution).
@@ -92,7 +147,10 @@ struct IntegerParameters {
 
 extension adze_gemm_i8 {
   /// A product without zero points, scales and epilogue; operands are still to be set.
-  init(rows: Int, columns: Int, depth: Int, aSigned: Bool, bSigned: Bool, a: UnsafeRawPointer, b: UnsafeRawPointer, c: UnsafeMutableRawPointer, output: adze_i8_output) {
+  init(
+    rows: Int, columns: Int, depth: Int, aSigned: Bool, bSigned: Bool, a: UnsafeRawPointer,
+    b: UnsafeRawPointer, c: UnsafeMutableRawPointer, output: adze_i8_output
+  ) {
     self.init(
       m: rows, n: columns, k: depth, a: a, a_signed: aSigned, a_row_stride: depth, a_column_stride: 1,
       a_zero_point: nil, a_zero_point_stride: 0, b_packed: b, b_signed: bSigned, b_zero_point: nil,

@@ -5,14 +5,18 @@ import Tensors
 extension EngineTable {
   static let quantizationOperators: [OperatorEntry] = [
     OperatorEntry("QuantizeLinear", types: [.float32, .int32]) { source in
-      guard let target = source.outputElement() else { throw OperatorFailure.invalid("the target type is not known") }
+      guard let target = source.outputElement() else {
+        throw OperatorFailure.invalid("the target type is not known")
+      }
       return QuantizeOperator(
         attributes: try QuantizationAttributes(source.node), elements: try QuantizedElements(target),
         isInteger: source.element(0) == .int32)
     },
     OperatorEntry("DequantizeLinear", types: .single, typedInput: 1) { source in
       guard let from = source.element(0) else { throw OperatorFailure.invalid("input 0 is missing") }
-      guard source.outputElement() == .float32 else { throw OperatorFailure.type(source.outputElement() ?? .float32) }
+      guard source.outputElement() == .float32 else {
+        throw OperatorFailure.type(source.outputElement() ?? .float32)
+      }
       return DequantizeOperator(
         attributes: try QuantizationAttributes(source.node), elements: try QuantizedElements(from))
     },
@@ -42,7 +46,8 @@ struct QuantizeOperator: ShapedOperator {
           let parameter = layout.parameter(line, index)
           let zeroPoint = hasZeroPoint ? elements.read(operands.rawInput(2), parameter) : 0
           let position = line * layout.inner + index
-          let x = isInteger
+          let x =
+            isInteger
             ? Float(operands.input(0, as: Int32.self)[position]) : operands.input(0, as: Float.self)[position]
           elements.write(
             operands.rawOutput(), position, elements.quantize(x / scale[parameter], zeroPoint: zeroPoint))
@@ -50,7 +55,9 @@ struct QuantizeOperator: ShapedOperator {
       }
     }
     // Elements that share a byte must be written by one thread, in order.
-    if elements.type.isPacked { return Kernel("quantize_packed") { operands, _ in body(operands, 0..<layout.lines) } }
+    if elements.type.isPacked {
+      return Kernel("quantize_packed") { operands, _ in body(operands, 0..<layout.lines) }
+    }
     return Kernel(
       "quantize", units: layout.lines, costPerUnit: layout.inner * 6, threads: request.threads, body: body)
   }
@@ -93,7 +100,9 @@ struct DequantizeOperator: ShapedOperator {
     if input.elementCount == 0 { return .nothing }
     let layout = try QuantizedLayout(input.shape, scale: try request.input(1).shape, attributes)
     let hasZeroPoint = request.hasInput(2)
-    if layout.hasScalePerLine, let kernel = vectorKernel(layout, hasZeroPoint, request.threads) { return kernel }
+    if layout.hasScalePerLine, let kernel = vectorKernel(layout, hasZeroPoint, request.threads) {
+      return kernel
+    }
     let elements = elements
     return Kernel(
       "dequantize", units: layout.lines, costPerUnit: layout.inner * 4, threads: request.threads
@@ -105,7 +114,8 @@ struct DequantizeOperator: ShapedOperator {
           let parameter = layout.parameter(line, index)
           let zeroPoint = hasZeroPoint ? elements.read(operands.rawInput(2), parameter) : 0
           let position = line * layout.inner + index
-          let difference = elements.read(operands.rawInput(0), position).subtractingReportingOverflow(zeroPoint)
+          let difference = elements.read(operands.rawInput(0), position).subtractingReportingOverflow(
+            zeroPoint)
           y[position] = Float(difference.partialValue) * scale[parameter]
         }
       }

@@ -26,7 +26,8 @@ struct QuantizedLayout: Sendable {
     let view = try AxisView(input, axis: attributes.axis)
     (outer, extent, inner) = (view.outer, view.extent, view.inner)
     if attributes.blockSize > 0 {
-      kind = .blocks(size: attributes.blockSize, count: (view.extent + attributes.blockSize - 1) / attributes.blockSize)
+      kind = .blocks(
+        size: attributes.blockSize, count: (view.extent + attributes.blockSize - 1) / attributes.blockSize)
     } else {
       kind = .axis
     }
@@ -91,7 +92,8 @@ struct QuantizedElements: Sendable {
   @inline(__always)
   func write(_ bytes: UnsafeMutableRawPointer, _ index: Int, _ value: Int32) {
     switch type {
-    case .int8, .uint8: bytes.storeBytes(of: UInt8(truncatingIfNeeded: value), toByteOffset: index, as: UInt8.self)
+    case .int8, .uint8:
+      bytes.storeBytes(of: UInt8(truncatingIfNeeded: value), toByteOffset: index, as: UInt8.self)
     case .int16, .uint16:
       bytes.storeBytes(of: UInt16(truncatingIfNeeded: value), toByteOffset: index * 2, as: UInt16.self)
     case .int32: bytes.storeBytes(of: value, toByteOffset: index * 4, as: Int32.self)
