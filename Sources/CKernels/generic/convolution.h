@@ -101,7 +101,7 @@ typedef struct {
   const adze_window2d *window;
   const float *image;
   float *rows;
-  ptrdiff_t span;    // rows of the ring
+  ptrdiff_t span;    // rows of the ring: those under the window and those that the next output row adds
   ptrdiff_t stride;  // floats of a row, with padding and what the last vector reads too much
   ptrdiff_t next;    // image row that is not in the ring yet
 } ring;
@@ -109,14 +109,16 @@ typedef struct {
 ALWAYS_INLINE ring ring_of(const adze_window2d *w, const float *image, float *rows) {
   const ptrdiff_t vectors = (w->output_width + VL - 1) / VL * VL + VL;
   const ptrdiff_t last_tap = (w->kernel_width - 1) * w->dilation_width;
-  return (ring){w, image, rows, (w->kernel_height - 1) * w->dilation_height + 1,
+  return (ring){w, image, rows, (w->kernel_height - 1) * w->dilation_height + 1 + w->stride_height,
     most(vectors * w->stride_width + last_tap, w->pad_left + w->width), 0};
 }
 
 /// Copies the image rows under output row `row` that the ring lacks; the padding beside them is there already.
+/// Called one output row ahead: unaligned loads of what was just stored would wait for the stores.
 ALWAYS_INLINE void advance(ring *r, ptrdiff_t row) {
   const adze_window2d *w = r->window;
-  const ptrdiff_t top = row * w->stride_height - w->pad_top, end = least(top + r->span, w->height);
+  const ptrdiff_t top = row * w->stride_height - w->pad_top;
+  const ptrdiff_t end = least(top + r->span - w->stride_height, w->height);
   for (r->next = most(r->next, most(0, top)); r->next < end; r->next++) {
     float *to = r->rows + r->next % r->span * r->stride + w->pad_left;
     const float *from = r->image + r->next * w->width;
@@ -200,9 +202,10 @@ ALWAYS_INLINE void slide(
   const bool is_3x3 = fits && dense && w->kernel_height == 3 && w->kernel_width == 3;
   const bool is_2x2 = fits && dense && w->kernel_height == 2 && w->kernel_width == 2;
   const ptrdiff_t stride = w->stride_width;
+  if (fits) advance(&r, row_begin);
   for (ptrdiff_t row = row_begin; row < row_end; row++) {
     float *to = y + row * w->output_width;
-    if (fits) advance(&r, row);
+    if (fits && row + 1 < row_end) advance(&r, row + 1);
     if (is_3x3 && stride == 1) slide_row(kind, &r, row, 3, 3, 1, weights, start, low, high, to);
     else if (is_3x3 && stride == 2) slide_row(kind, &r, row, 3, 3, 2, weights, start, low, high, to);
     else if (is_2x2 && stride == 2) slide_row(kind, &r, row, 2, 2, 2, weights, start, low, high, to);
