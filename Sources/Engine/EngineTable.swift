@@ -46,6 +46,8 @@ enum EngineTable {
     rowOperators, normalizationOperators, reductionOperators, movementOperators, viewOperators,
     constantOperators,
     castOperators, quantizationOperators, integerProductOperators, integerConvolutionOperators,
+    gatherOperators, scatterOperators, padOperators, rearrangeOperators, searchOperators, generatorOperators,
+    dataDependentOperators, resizeOperators, einsumOperators,
   ]
 
   private static let entries: [OperatorName: OperatorEntry] = {

@@ -187,7 +187,9 @@ enum GatherRules {
   }
 
   @Sendable private static func inferNonZero(_ context: inout InferenceContext) throws(GraphError) {
-    context.setOutput(0, .int64, [context.dimensions(0).map { .known($0.count) } ?? .unknown, .unknown])
+    // A scalar counts as one axis, as in onnxruntime.
+    let rank = context.dimensions(0).map { Dimension.known(max($0.count, 1)) }
+    context.setOutput(0, .int64, [rank ?? .unknown, .unknown])
   }
 
   @Sendable private static func inferUnique(_ context: inout InferenceContext) throws(GraphError) {
