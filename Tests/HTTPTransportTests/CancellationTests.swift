@@ -29,6 +29,7 @@ struct CancellationTests {
   @Test func aClosedConnectionCancels() throws {
     let holder = Holder()
     let server = try TestServer(TestHandler(["/held": holder.hold]))
+    defer { server.stop() }
     var client: RawClient? = try server.connect()
     try client?.send("GET /held HTTP/1.1\r\nHost: a\r\n\r\n")
     #expect(eventually { holder.exchanges.get().count == 1 })
@@ -45,6 +46,7 @@ struct CancellationTests {
   @Test func aResetStreamCancelsOnlyItself() throws {
     let holder = Holder()
     let server = try TestServer(TestHandler(["/held": holder.hold]))
+    defer { server.stop() }
     let client = try FrameClient(server)
     try client.request("GET", "/held", stream: 1)
     try client.request("GET", "/held", stream: 3)
@@ -61,17 +63,18 @@ struct CancellationTests {
   @Test(arguments: ["http1", "http1 chunked", "http2"]) func anUploadCutOffFails(kind: String) throws {
     let holder = Holder()
     let server = try TestServer(TestHandler(limit: 1 << 20, streamed: ["/read"], ["/read": holder.read]))
+    defer { server.stop() }
     if kind == "http2" {
       let client = try FrameClient(server)
       try client.request("PUT", "/read", stream: 1, ends: false)
       try client.data([1, 2, 3], stream: 1)
-      #expect(eventually { holder.events.get() == ["chunk"] })
+      #expect(withExtendedLifetime(client) { eventually { holder.events.get() == ["chunk"] } })
     } else {
       let client = try server.connect()
       let framing =
         kind == "http1" ? "Content-Length: 10\r\n\r\nabc" : "Transfer-Encoding: chunked\r\n\r\n3\r\nabc"
       try client.send("PUT /read HTTP/1.1\r\nHost: a\r\n" + framing)
-      #expect(eventually { holder.events.get() == ["chunk"] })
+      #expect(withExtendedLifetime(client) { eventually { holder.events.get() == ["chunk"] } })
     }
     #expect(eventually { holder.events.get() == ["chunk", "failed"] })
     #expect(eventually { server.server.statistics.connectionsOpen == 0 })
@@ -93,6 +96,7 @@ struct CancellationTests {
           exchange.respond(.text("done"))
         }
       ]))
+    defer { server.stop() }
     let client = try server.connect()
     try client.send("GET /token HTTP/1.1\r\nHost: a\r\n\r\n")
     #expect(try client.readResponse().status == 200)

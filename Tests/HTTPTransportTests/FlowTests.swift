@@ -34,6 +34,7 @@ struct FlowTests {
     let server = try TestServer(TestHandler(limit: 1 << 30, streamed: ["/slow"], ["/slow": reader.route])) {
       $0.streamWindowBytes = 128 << 10
     }
+    defer { server.stop() }
     let size = 30 << 20
     let file = try TemporaryFile([UInt8](repeating: 9, count: size))
     let url = server.url("/slow")
@@ -62,6 +63,7 @@ struct FlowTests {
       $0.streamWindowBytes = 65535
       $0.connectionWindowBytes = 65535
     }
+    defer { server.stop() }
     let client = try FrameClient(server)
     try client.request("PUT", "/slow", stream: 1, ends: false)
     for _ in 0..<4 { try client.data([UInt8](repeating: 1, count: 16000), stream: 1) }
@@ -92,6 +94,7 @@ struct FlowTests {
         }
       ])
     ) { $0.responseBacklogBytes = 100_000 }
+    defer { server.stop() }
     var client: FrameClient? = try FrameClient(server)
     try client?.request("GET", "/flood", stream: 1)
     var seen = 0
@@ -121,6 +124,7 @@ struct FlowTests {
         }
       ])
     ) { $0.responseBacklogBytes = 50_000 }
+    defer { server.stop() }
     let client = try FrameClient(server, window: 0)
     try client.request("GET", "/flood", stream: 1)
     // The reset comes although the client's window lets no byte through.
@@ -136,6 +140,7 @@ struct FlowTests {
       $0.bodyBytesInFlight = 100_000
       $0.streamWindowBytes = 65535
     }
+    defer { server.stop() }
     let body = String(repeating: "x", count: 60_000)
     let request = "POST /held HTTP/1.1\r\nHost: a\r\nContent-Length: 60000\r\n\r\n" + body
     let first = try server.connect()

@@ -7,6 +7,7 @@ import Testing
 struct HTTP1ConnectionTests {
   @Test func pipelinedRequestsAreAnsweredInOrder() throws {
     let server = try TestServer()
+    defer { server.stop() }
     let client = try server.connect()
     var text = ""
     for number in 0..<50 {
@@ -24,6 +25,7 @@ struct HTTP1ConnectionTests {
       TestHandler([
         "/large": { $0.respond(Response(status: 200, body: .bytes(.init(repeating: 1, count: 4 << 20)))) }
       ]))
+    defer { server.stop() }
     let client = try RawClient(port: server.port, receiveBuffer: 4096)
     try client.send("GET /large HTTP/1.1\r\nHost: a\r\n\r\n")
     let more = Array(String(repeating: "GET /large HTTP/1.1\r\nHost: a\r\n\r\n", count: 2000).utf8)
@@ -41,6 +43,7 @@ struct HTTP1ConnectionTests {
 
   @Test func aRequestOneByteAtATime() throws {
     let server = try TestServer()
+    defer { server.stop() }
     let client = try server.connect()
     for byte in "POST /echo HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n0\r\n\r\n"
       .utf8
@@ -52,6 +55,7 @@ struct HTTP1ConnectionTests {
 
   @Test func continueIsSentOnceTheBodyIsWanted() throws {
     let server = try TestServer(TestHandler(limit: 10))
+    defer { server.stop() }
     let client = try server.connect()
     let head = "POST /echo HTTP/1.1\r\nHost: a\r\nExpect: 100-continue\r\nContent-Length: "
     try client.send(head + "3\r\n\r\n")
@@ -69,6 +73,7 @@ struct HTTP1ConnectionTests {
     // The parser tests use smaller limits; what is only long here is a fine request.
     if expected == 414 || expected == 431 { return }
     let server = try TestServer()
+    defer { server.stop() }
     let client = try server.connect()
     try client.send(text)
     #expect(client.readToEnd().hasPrefix("HTTP/1.1 \(expected) "))
@@ -79,6 +84,7 @@ struct HTTP1ConnectionTests {
     let server = try TestServer {
       $0.headerBytes = 1000; $0.headerCount = 10; $0.requestLineBytes = 100
     }
+    defer { server.stop() }
     let cases = [
       ("GET /\(String(repeating: "a", count: 100)) HTTP/1.1\r\n", 414),
       ("GET / HTTP/1.1\r\nX: \(String(repeating: "a", count: 1000))\r\n", 431),
@@ -94,6 +100,7 @@ struct HTTP1ConnectionTests {
   @Test(arguments: ["x\r\nabc", "3\nabc", "3\r\nabcd\r\n", "FFFFFFFFFFFFFFFF\r\n"])
   func hostileChunks(text: String) throws {
     let server = try TestServer(TestHandler(streamed: ["/streamed"]))
+    defer { server.stop() }
     for path in ["/echo", "/streamed"] {
       let client = try server.connect()
       try client.send("POST \(path) HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n" + text)
@@ -105,6 +112,7 @@ struct HTTP1ConnectionTests {
 
   @Test func smuggledRequestIsNotServed() throws {
     let server = try TestServer()
+    defer { server.stop() }
     let client = try server.connect()
     try client.send(
       "POST /echo HTTP/1.1\r\nHost: a\r\nContent-Length: 4\r\nTransfer-Encoding: chunked\r\n\r\n"
@@ -117,6 +125,7 @@ struct HTTP1ConnectionTests {
 
   @Test func keepAliveAndClose() throws {
     let server = try TestServer()
+    defer { server.stop() }
     let client = try server.connect()
     for _ in 0..<3 {
       try client.send("GET /hello HTTP/1.1\r\nHost: a\r\n\r\n")
@@ -129,6 +138,7 @@ struct HTTP1ConnectionTests {
 
   @Test func aHalfClosedClientGetsItsAnswer() throws {
     let server = try TestServer()
+    defer { server.stop() }
     let client = try server.connect()
     try client.send("GET /hello HTTP/1.1\r\nHost: a\r\n\r\nGET /hello HTTP/1.1\r\nHost: a\r\n\r\n")
     client.shutdownSending()
@@ -145,6 +155,7 @@ struct HTTP1ConnectionTests {
           stream.finish(trailers: ["x-sum": "294"])
         }
       ]))
+    defer { server.stop() }
     let client = try server.connect()
     try client.send("GET /sum HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n")
     #expect(client.readToEnd().hasSuffix("\r\n\r\n00000003\r\nabc\r\n0\r\nx-sum: 294\r\n\r\n"))
@@ -152,6 +163,7 @@ struct HTTP1ConnectionTests {
 
   @Test func tlsIsRefusedWithAnAlert() throws {
     let server = try TestServer()
+    defer { server.stop() }
     let client = try server.connect()
     try client.send([0x16, 0x03, 0x01, 0x00, 0x05, 1, 0, 0, 1, 0])
     _ = client.readToEnd()

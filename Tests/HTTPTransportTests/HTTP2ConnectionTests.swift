@@ -6,6 +6,7 @@ import Testing
 struct HTTP2ConnectionTests {
   @Test func thePrefaceOneByteAtATime() throws {
     let server = try TestServer()
+    defer { server.stop() }
     let raw = try server.connect()
     for byte in ProtocolSniffer.preface + [0, 0, 0, 4, 0, 0, 0, 0, 0] { try raw.send([byte]) }
     #expect(try raw.take(9)[3] == FrameClient.Kind.settings)
@@ -15,6 +16,7 @@ struct HTTP2ConnectionTests {
     let server = try TestServer {
       $0.concurrentStreams = 7; $0.headerBytes = 5000
     }
+    defer { server.stop() }
     let client = try FrameClient(server)
     let payload = try client.next(FrameClient.Kind.settings).payload
     var settings: [Int: Int] = [:]
@@ -29,6 +31,7 @@ struct HTTP2ConnectionTests {
 
   @Test func headAndEmptyResponsesEndWithTheirHeaders() throws {
     let server = try TestServer(TestHandler(["/none": { $0.respond(Response(status: 204)) }]))
+    defer { server.stop() }
     let client = try FrameClient(server)
     try client.request("HEAD", "/hello", stream: 1)
     #expect(try client.next(FrameClient.Kind.headers, stream: 1).endsStream)
@@ -45,6 +48,7 @@ struct HTTP2ConnectionTests {
           stream.finish(trailers: ["grpc-status": "0"])
         }
       ]))
+    defer { server.stop() }
     let client = try FrameClient(server)
     try client.request("GET", "/sum", stream: 1)
     #expect(try !client.next(FrameClient.Kind.headers, stream: 1).endsStream)
@@ -57,6 +61,7 @@ struct HTTP2ConnectionTests {
     let server = try TestServer {
       $0.headerBytes = 2000; $0.headerCount = 10; $0.requestLineBytes = 100
     }
+    defer { server.stop() }
     let long = String(repeating: "a", count: 1000)
     let cases: [(String, [(String, String)], String)] = [
       ("/hello", [("x", long), ("y", long), ("z", long)], "431"),
@@ -80,6 +85,7 @@ struct HTTP2ConnectionTests {
 
   @Test func badFieldsResetTheStreamOnly() throws {
     let server = try TestServer()
+    defer { server.stop() }
     let client = try FrameClient(server)
     try client.request("GET", "/hello", stream: 1, extra: [("Bad", "a")])
     #expect(try client.next(FrameClient.Kind.reset, stream: 1).payload == FrameClient.bytes(1))
@@ -93,6 +99,7 @@ struct HTTP2ConnectionTests {
     let server = try TestServer {
       $0.headerBytes = 1000; $0.requestLineBytes = 100
     }
+    defer { server.stop() }
     let client = try FrameClient(server)
     let many = (0..<10).map { ("x\($0)", String(repeating: "a", count: 1000)) }
     try client.request("GET", "/hello", stream: 1, extra: many)
@@ -101,6 +108,7 @@ struct HTTP2ConnectionTests {
 
   @Test func bodyThatContradictsItsLengthIsReset() throws {
     let server = try TestServer()
+    defer { server.stop() }
     let client = try FrameClient(server)
     try client.request("POST", "/echo", stream: 1, ends: false, extra: [("content-length", "3")])
     try client.data([1, 2], stream: 1, ends: true)
@@ -112,6 +120,7 @@ struct HTTP2ConnectionTests {
     let server = try TestServer(TestHandler(["/held": { exchange in held.change { $0.append(exchange) } }])) {
       $0.concurrentStreams = 2
     }
+    defer { server.stop() }
     let client = try FrameClient(server)
     // Sent before the settings are acknowledged: refused, not an error of the whole connection.
     for stream in [1, 3, 5] as [UInt32] { try client.request("GET", "/held", stream: stream) }
@@ -125,6 +134,7 @@ struct HTTP2ConnectionTests {
     let server = try TestServer {
       $0.resetBurst = 20; $0.resetsPerSecond = 1
     }
+    defer { server.stop() }
     let client = try FrameClient(server)
     for index in 0..<40 {
       let stream = UInt32(index * 2 + 1)
@@ -137,6 +147,7 @@ struct HTTP2ConnectionTests {
 
   @Test func garbageBehindThePrefaceEndsTheConnection() throws {
     let server = try TestServer()
+    defer { server.stop() }
     let client = try server.connect()
     try client.send(ProtocolSniffer.preface + [UInt8](repeating: 255, count: 40))
     _ = client.readToEnd()
@@ -145,6 +156,7 @@ struct HTTP2ConnectionTests {
 
   @Test func continueOverHTTP2() throws {
     let server = try TestServer()
+    defer { server.stop() }
     let client = try FrameClient(server)
     let extra = [("expect", "100-continue")]
     try client.request("POST", "/echo", stream: 1, ends: false, extra: extra)

@@ -99,6 +99,7 @@ struct TransportConfigurationTests {
 
   @Test func aPortInUseAndAWrongHostAreErrors() throws {
     let server = try TestServer()
+    defer { server.stop() }
     #expect(throws: TransportError.self) { try TestServer { $0.port = server.port } }
     #expect(throws: TransportError.self) { try TestServer { $0.host = "no.such.host.invalid" } }
   }

@@ -23,6 +23,7 @@ struct TimeTests {
     ] as [(String, [UInt8])])
   func headsThatDoNotEnd(start: String, rest: [UInt8]) throws {
     let server = try server { $0.headerSeconds = 0.3 }
+    defer { server.stop() }
     let client = try server.connect()
     try client.send(start)
     let begin = SystemCalls.monotonicNanoseconds()
@@ -38,6 +39,7 @@ struct TimeTests {
 
   @Test func connectionsThatSayNothing() throws {
     let server = try server { $0.headerSeconds = 0.2 }
+    defer { server.stop() }
     let client = try server.connect()
     #expect(client.readToEnd() == "")
     #expect(server.server.statistics.timeouts == 1)
@@ -45,6 +47,7 @@ struct TimeTests {
 
   @Test func headerBlocksThatDoNotEnd() throws {
     let server = try server { $0.headerSeconds = 0.2 }
+    defer { server.stop() }
     let client = try FrameClient(server)
     // HEADERS without END_HEADERS, and no CONTINUATION.
     try client.send(
@@ -56,6 +59,7 @@ struct TimeTests {
     let server = try server(TestHandler(streamed: ["/streamed"], ["/streamed": { $0.onCancel {} }])) {
       $0.bodyIdleSeconds = 0.2
     }
+    defer { server.stop() }
     let client = try server.connect()
     try client.send("POST /echo HTTP/1.1\r\nHost: a\r\nContent-Length: 10\r\n\r\nabc")
     #expect(client.readToEnd().hasPrefix("HTTP/1.1 408 "))
@@ -81,6 +85,7 @@ struct TimeTests {
           }
         ])
     ) { $0.bodyIdleSeconds = 0.3 }
+    defer { server.stop() }
     let client = try server.connect()
     try client.send("POST /late HTTP/1.1\r\nHost: a\r\nContent-Length: 4\r\n\r\nabc")
     usleep(450_000)
@@ -90,6 +95,7 @@ struct TimeTests {
 
   @Test func idleConnectionsAreClosed() throws {
     let server = try server { $0.keepAliveSeconds = 0.2 }
+    defer { server.stop() }
     let client = try server.connect()
     try client.send("GET /hello HTTP/1.1\r\nHost: a\r\n\r\n")
     #expect(try client.readResponse().status == 200)
@@ -105,6 +111,7 @@ struct TimeTests {
       "/large": { $0.respond(Response(status: 200, body: .bytes(.init(repeating: 1, count: 8 << 20)))) }
     ])
     let server = try server(large) { $0.writeStallSeconds = 0.3 }
+    defer { server.stop() }
     let client = try RawClient(port: server.port, receiveBuffer: 4096)
     try client.send("GET /large HTTP/1.1\r\nHost: a\r\n\r\n")
     #expect(eventually { server.server.statistics.timeouts == 1 })
@@ -117,6 +124,7 @@ struct TimeTests {
 
   @Test func connectionLimit() throws {
     let server = try TestServer { $0.maximumConnections = 3 }
+    defer { server.stop() }
     let clients = try (0..<3).map { _ in try server.connect() }
     for client in clients {
       try client.send("GET /hello HTTP/1.1\r\nHost: a\r\n\r\n")
@@ -130,6 +138,7 @@ struct TimeTests {
     _ = clients[0].readToEnd()
     #expect(eventually { server.server.statistics.connectionsOpen == 2 })
     #expect(try Tool.curl([server.url("/hello")]).text == "hello")
+    withExtendedLifetime(clients) {}
   }
 }
 
@@ -137,6 +146,7 @@ struct DrainTests {
   @Test func requestsInFlightFinish() throws {
     let held = Box<[Exchange]>([])
     let server = try TestServer(TestHandler(["/held": { exchange in held.change { $0.append(exchange) } }]))
+    defer { server.stop() }
     let idle = try server.connect()
     try idle.send("GET /hello HTTP/1.1\r\nHost: a\r\n\r\n")
     _ = try idle.readResponse()
@@ -171,6 +181,7 @@ struct DrainTests {
   @Test func theDeadlineIsKept() throws {
     let held = Box<[Exchange]>([])
     let server = try TestServer(TestHandler(["/held": { exchange in held.change { $0.append(exchange) } }]))
+    defer { server.stop() }
     let client = try server.connect()
     try client.send("GET /held HTTP/1.1\r\nHost: a\r\n\r\n")
     #expect(eventually { held.get().count == 1 })
@@ -183,6 +194,7 @@ struct DrainTests {
 
   @Test func drainingTwiceAndNothing() throws {
     let server = try TestServer { $0.eventLoops = 3 }
+    defer { server.stop() }
     for _ in 0..<2 {
       let done = DispatchSemaphore(value: 0)
       server.server.drain(deadline: 5) { done.signal() }
@@ -197,7 +209,7 @@ struct DrainTests {
       let server = try TestServer()
       client = try server.connect()
       try client.send("GET /hello HTTP/1.1\r\nHost: a\r\n\r\n")
-      _ = try client.readResponse()
+      try withExtendedLifetime(server) { _ = try client.readResponse() }
     }
     #expect(client.readToEnd() == "")
   }

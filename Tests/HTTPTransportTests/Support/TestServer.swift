@@ -4,7 +4,8 @@ import Testing
 
 @testable import HTTPTransport
 
-/// A started server on a free port of the loopback address; it ends with this object.
+/// A started server on a free port of the loopback address. A test that makes one stops it in a `defer`, which
+/// also keeps it alive: the optimizer ends objects after their last use.
 final class TestServer: Sendable {
   let server: HTTPServer
 
@@ -18,6 +19,8 @@ final class TestServer: Sendable {
     server = try HTTPServer(configuration: configuration, handler: handler)
     server.start()
   }
+
+  func stop() { server.drain(deadline: 0) {} }
 
   var port: Int { server.port }
 

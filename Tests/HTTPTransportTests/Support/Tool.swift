@@ -43,14 +43,20 @@ enum Tool {
   }
 }
 
-/// A file that is gone when the test is over.
-final class TemporaryFile: Sendable {
+/// A file that is removed when the tests end.
+struct TemporaryFile: Sendable {
   let path: String
 
   init(_ bytes: [UInt8]) throws {
-    path = FileManager.default.temporaryDirectory.appendingPathComponent("file-\(UUID().uuidString)").path
-    try Data(bytes).write(to: URL(fileURLWithPath: path))
+    let url = Self.directory.appendingPathComponent(UUID().uuidString)
+    try Data(bytes).write(to: url)
+    path = url.path
   }
 
-  deinit { try? FileManager.default.removeItem(atPath: path) }
+  private static let directory: URL = {
+    let url = FileManager.default.temporaryDirectory.appendingPathComponent("transport-\(UUID().uuidString)")
+    try? FileManager.default.createDirectory(at: url, withIntermediateDirectories: true)
+    atexit { try? FileManager.default.removeItem(at: TemporaryFile.directory) }
+    return url
+  }()
 }
