@@ -35,11 +35,23 @@ import Testing
   }
 
   @Test(arguments: [
-    (#"{"name":"a","shape":[1,2],"datatype":"FP64","data":[1,2]}"#, "inference input 'a' data-type is 'FP64', but model 'm' expects 'FP32'"),
-    (#"{"name":"a","shape":[1,3],"datatype":"FP32","data":[1,2,3]}"#, "unexpected shape for input 'a' for model 'm'. Expected [-1,2], got [1,3]."),
+    (
+      #"{"name":"a","shape":[1,2],"datatype":"FP64","data":[1,2]}"#,
+      "inference input 'a' data-type is 'FP64', but model 'm' expects 'FP32'"
+    ),
+    (
+      #"{"name":"a","shape":[1,3],"datatype":"FP32","data":[1,2,3]}"#,
+      "unexpected shape for input 'a' for model 'm'. Expected [-1,2], got [1,3]."
+    ),
     (#"{"name":"a","shape":[2],"datatype":"FP32","data":[1,2]}"#, "Expected [-1,2], got [2]."),
-    (#"{"name":"a","shape":[2,2],"datatype":"FP32","data":[1,2,3,4]}"#, "input 'b' for model 'm': 'batch' is 1 here and 2 in input 'a'"),
-    (#"{"name":"A","shape":[1,2],"datatype":"FP32","data":[1,2]}"#, "unexpected inference input 'A' for model 'm'"),
+    (
+      #"{"name":"a","shape":[2,2],"datatype":"FP32","data":[1,2,3,4]}"#,
+      "input 'b' for model 'm': 'batch' is 1 here and 2 in input 'a'"
+    ),
+    (
+      #"{"name":"A","shape":[1,2],"datatype":"FP32","data":[1,2]}"#,
+      "unexpected inference input 'A' for model 'm'"
+    ),
     (#"{"name":"c","shape":[0],"datatype":"BOOL","data":[]}"#, "missing required input(s) ['a']"),
   ]) func wrongInputs(input: String, text: String) throws {
     let error = try #require(throws: ServingError.self) { _ = try Self.bind("\(input),\(Self.b)", Self.y) }
@@ -48,7 +60,8 @@ import Testing
 
   @Test(arguments: [
     (#","outputs":[{"name":"w"}]"#, "unexpected inference output 'w' for model 'm'"),
-    (#","outputs":[{"name":"y"},{"name":"y"}]"#, "requested twice"), (#","outputs":[{"name":"q"}]"#, "JSON cannot carry"),
+    (#","outputs":[{"name":"y"},{"name":"y"}]"#, "requested twice"),
+    (#","outputs":[{"name":"q"}]"#, "JSON cannot carry"),
     (#","outputs":[{"name":"z","parameters":{"classification":1}}]"#, "classification does not support"),
     (#","outputs":[{"name":"y"}],"parameters":{"timeout":-1}"#, "'timeout'"),
     (#","outputs":[{"name":"y"}],"parameters":{"priority":"high"}"#, "'priority'"),
@@ -60,13 +73,15 @@ import Testing
   }
 
   @Test func outputFormsInheritTheRequests() throws {
-    let all = try Self.bind("\(Self.a),\(Self.b)", #","parameters":{"binary_data_output":true,"timeout":250}"#)
+    let all = try Self.bind(
+      "\(Self.a),\(Self.b)", #","parameters":{"binary_data_output":true,"timeout":250}"#)
     #expect(all.outputs.map(\.name) == ["y", "z", "q"])
     #expect(all.outputs.map(\.isBinary) == [true, true, true])
     #expect(all.timeoutMicroseconds == 250)
     let some = try Self.bind(
       "\(Self.a),\(Self.b)",
-      #","parameters":{"binary_data_output":true},"outputs":[{"name":"z","parameters":{"binary_data":false}},{"name":"y"}]"#)
+      #","parameters":{"binary_data_output":true},"outputs":[{"name":"z","parameters":{"binary_data":false}},{"name":"y"}]"#
+    )
     #expect(some.outputs.map(\.name) == ["z", "y"])
     #expect(some.outputs.map(\.isBinary) == [false, true])
   }
@@ -82,18 +97,21 @@ import Testing
   @Test func rawRequestsFindTheirShape() throws {
     let bytes = [UInt8](repeating: 0, count: 24)
     for (model, shape) in [
-      (Self.port(.float32, [.symbol("batch"), .known(6)]), [1, 6]), (Self.port(.float32, [.symbol("batch"), .unknown, .known(3)]), [1, 2, 3]),
+      (Self.port(.float32, [.symbol("batch"), .known(6)]), [1, 6]),
+      (Self.port(.float32, [.symbol("batch"), .unknown, .known(3)]), [1, 2, 3]),
       (Self.port(.int64, [.known(3)]), [3]), (Self.port(.int16, [.unknown, .known(4)]), [3, 4]),
     ] {
       let request = try V2RawRequest.read(bytes, for: model)
       #expect(request.inputs[0].tensor.shape == Shape(shape))
       #expect(request.parameter("binary_data_output")?.bool == true)
     }
-    let text = try V2RawRequest.read(Array("héllo".utf8), for: Self.port(.string, [.symbol("batch"), .known(1)]))
+    let text = try V2RawRequest.read(
+      Array("héllo".utf8), for: Self.port(.string, [.symbol("batch"), .known(1)]))
     #expect(text.inputs[0].tensor.strings == ["héllo"])
     for model in [
       Self.port(.float32, [.symbol("batch"), .known(5)]), Self.port(.float32, [.unknown, .unknown]),
-      Self.port(.float32, [.symbol("batch"), .unknown, .known(5)]), Self.port(.string, [.known(2)]), Self.model,
+      Self.port(.float32, [.symbol("batch"), .unknown, .known(5)]), Self.port(.string, [.known(2)]),
+      Self.model,
     ] { #expect(throws: ServingError.self) { _ = try V2RawRequest.read(bytes, for: model) } }
   }
 }

@@ -31,7 +31,8 @@ import Testing
 
   @Test func outputsAndParameters() throws {
     let request = try Self.read(
-      #"{"inputs":[],"parameters":{"timeout":5,"own":"a"},"outputs":[{"name":"a","parameters":{"binary_data":true}},{"name":"b","parameters":{"classification":3}}]}"#)
+      #"{"inputs":[],"parameters":{"timeout":5,"own":"a"},"outputs":[{"name":"a","parameters":{"binary_data":true}},{"name":"b","parameters":{"classification":3}}]}"#
+    )
     #expect(request.parameter("timeout")?.int == 5)
     #expect(request.parameter("own")?.string == "a")
     #expect(
@@ -41,25 +42,56 @@ import Testing
   }
 
   @Test(arguments: [
-    ("", "expected an object"), ("[]", "expected an object"), ("{}", "no 'inputs'"), ("{\"inputs\":{}}", "expected an array"),
+    ("", "expected an object"), ("[]", "expected an object"), ("{}", "no 'inputs'"),
+    ("{\"inputs\":{}}", "expected an array"),
     (#"{"inputs":[],"inputs":[]}"#, "two members named 'inputs'"), (#"{"inputs":[]} x"#, "expected the end"),
     (#"{"inputs":[{"shape":[1],"datatype":"FP32","data":[1]}]}"#, "inputs[0] has no 'name'"),
     (#"{"inputs":[{"name":"x","datatype":"FP32","data":[1]}]}"#, "input 'x': 'shape' is missing"),
     (#"{"inputs":[{"name":"x","shape":[1],"data":[1]}]}"#, "input 'x': 'datatype' is missing"),
     (#"{"inputs":[{"name":"x","shape":[1],"datatype":"FP32"}]}"#, "But no field was set"),
-    (#"{"inputs":[{"name":"x","shape":[1],"datatype":"FLOAT","data":[1]}]}"#, "input 'x': unknown datatype 'FLOAT'"),
-    (#"{"inputs":[{"name":"x","shape":[-1],"datatype":"FP32","data":[1]}]}"#, "input 'x': negative extent -1"),
+    (
+      #"{"inputs":[{"name":"x","shape":[1],"datatype":"FLOAT","data":[1]}]}"#,
+      "input 'x': unknown datatype 'FLOAT'"
+    ),
+    (
+      #"{"inputs":[{"name":"x","shape":[-1],"datatype":"FP32","data":[1]}]}"#, "input 'x': negative extent -1"
+    ),
     (#"{"inputs":[{"name":"x","shape":[1.5],"datatype":"FP32","data":[1]}]}"#, "expected an integer"),
-    (#"{"inputs":[{"name":"x","shape":[4611686018427387904,4],"datatype":"FP32","data":[1]}]}"#, "input 'x': shape"),
-    (#"{"inputs":[{"name":"x","shape":[1000000000],"datatype":"FP32","data":[1]}]}"#, "needs 1000000000 elements"),
-    (#"{"inputs":[{"name":"x","shape":[2],"datatype":"FP32","data":[1]}]}"#, "input 'x': 'data' has 1 elements"),
-    (#"{"inputs":[{"name":"x","shape":[1],"datatype":"FP32","data":[1,2]}]}"#, "input 'x': 'data' has more than"),
-    (#"{"inputs":[{"name":"x","shape":[1],"datatype":"INT8","data":[300]}]}"#, "input 'x': integer out of range"),
-    (#"{"inputs":[{"name":"x","shape":[1],"datatype":"FP32","data":[1e999]}]}"#, "input 'x': number out of range"),
+    (
+      #"{"inputs":[{"name":"x","shape":[4611686018427387904,4],"datatype":"FP32","data":[1]}]}"#,
+      "input 'x': shape"
+    ),
+    (
+      #"{"inputs":[{"name":"x","shape":[1000000000],"datatype":"FP32","data":[1]}]}"#,
+      "needs 1000000000 elements"
+    ),
+    (
+      #"{"inputs":[{"name":"x","shape":[2],"datatype":"FP32","data":[1]}]}"#,
+      "input 'x': 'data' has 1 elements"
+    ),
+    (
+      #"{"inputs":[{"name":"x","shape":[1],"datatype":"FP32","data":[1,2]}]}"#,
+      "input 'x': 'data' has more than"
+    ),
+    (
+      #"{"inputs":[{"name":"x","shape":[1],"datatype":"INT8","data":[300]}]}"#,
+      "input 'x': integer out of range"
+    ),
+    (
+      #"{"inputs":[{"name":"x","shape":[1],"datatype":"FP32","data":[1e999]}]}"#,
+      "input 'x': number out of range"
+    ),
     (#"{"inputs":[{"name":"x","shape":[1],"datatype":"BYTES","data":["\ud800"]}]}"#, "lone surrogate"),
-    (#"{"inputs":[{"name":"x","shape":[1],"datatype":"FP32","data":[1],"parameters":{"shared_memory_region":"r"}}]}"#, "shared memory"),
-    (#"{"inputs":[{"name":"x","shape":[0],"datatype":"FP32","data":[]},{"name":"x","shape":[0],"datatype":"FP32","data":[]}]}"#, "given twice"),
-    (#"{"inputs":[],"parameters":{"triton_x":1}}"#, "reserved"), (#"{"inputs":[],"parameters":{"x":[]}}"#, "parameter 'x'"),
+    (
+      #"{"inputs":[{"name":"x","shape":[1],"datatype":"FP32","data":[1],"parameters":{"shared_memory_region":"r"}}]}"#,
+      "shared memory"
+    ),
+    (
+      #"{"inputs":[{"name":"x","shape":[0],"datatype":"FP32","data":[]},{"name":"x","shape":[0],"datatype":"FP32","data":[]}]}"#,
+      "given twice"
+    ),
+    (#"{"inputs":[],"parameters":{"triton_x":1}}"#, "reserved"),
+    (#"{"inputs":[],"parameters":{"x":[]}}"#, "parameter 'x'"),
     (#"{"inputs":[],"outputs":[{}]}"#, "outputs[0] has no 'name'"),
     (#"{"inputs":[],"outputs":[{"name":"y","parameters":{"classification":0}}]}"#, "positive integer"),
     (#"{"inputs":[],"outputs":[{"name":"y","parameters":{"binary_data":1}}]}"#, "true or false"),
@@ -118,7 +150,9 @@ import Testing
       #"{"inputs":[{"name":"x","shape":[1],"datatype":"FP32","data":[1],"parameters":{"binary_data_size":4}}]}"#
     #expect(try Self.fault(both, tail: four).contains("both were set"))
     for header in [-1, 100] {
-      #expect(try Self.fault("{}", header: header) == "inference header size should be in range (0, 2), got: \(header)")
+      #expect(
+        try Self.fault("{}", header: header)
+          == "inference header size should be in range (0, 2), got: \(header)")
     }
   }
 }

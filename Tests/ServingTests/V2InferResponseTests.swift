@@ -5,9 +5,11 @@ import Testing
 @testable import Serving
 
 @Suite struct V2InferResponseTests {
-  static func response(_ tensors: [Tensor], more: String = "", batched: Bool = true) throws -> V2InferResponse {
+  static func response(_ tensors: [Tensor], more: String = "", batched: Bool = true) throws -> V2InferResponse
+  {
     let ports = tensors.enumerated().map { TensorPort(name: "y\($0)", element: $1.type, dimensions: nil) }
-    let model = V2Signature(name: "m", version: 3, inputs: [], outputs: ports, maximumBatchSize: batched ? 8 : 0)
+    let model = V2Signature(
+      name: "m", version: 3, inputs: [], outputs: ports, maximumBatchSize: batched ? 8 : 0)
     let request = try V2InferReaderTests.read("{\"inputs\":[]\(more)}")
     return try V2InferResponse(tensors, V2Binding(request, to: model), from: model)
   }
@@ -17,7 +19,8 @@ import Testing
     let response = try Self.response([tensor], more: #","id":"a\"b""#)
     #expect(
       String(decoding: response.bytes, as: UTF8.self)
-        == #"{"id":"a\"b","model_name":"m","model_version":"3","outputs":[{"name":"y0","datatype":"FP32","shape":[2,2],"data":[1.0,-2.5,NaN,Infinity]}]}"#)
+        == #"{"id":"a\"b","model_name":"m","model_version":"3","outputs":[{"name":"y0","datatype":"FP32","shape":[2,2],"data":[1.0,-2.5,NaN,Infinity]}]}"#
+    )
     #expect(response.headerLength == nil)
   }
 
@@ -25,16 +28,21 @@ import Testing
     let numbers = try Tensor(shape: [2], [1, 256] as [Int16])
     let words = try Tensor(shape: [2], strings: ["é", ""])
     let response = try Self.response(
-      [numbers, words], more: #","outputs":[{"name":"y0","parameters":{"binary_data":true}},{"name":"y1","parameters":{"binary_data":true}}]"#)
+      [numbers, words],
+      more:
+        #","outputs":[{"name":"y0","parameters":{"binary_data":true}},{"name":"y1","parameters":{"binary_data":true}}]"#
+    )
     let header = try #require(response.headerLength)
     #expect(
       String(decoding: response.bytes[..<header], as: UTF8.self)
-        == #"{"model_name":"m","model_version":"3","outputs":[{"name":"y0","datatype":"INT16","shape":[2],"parameters":{"binary_data_size":4}},{"name":"y1","datatype":"BYTES","shape":[2],"parameters":{"binary_data_size":10}}]}"#)
+        == #"{"model_name":"m","model_version":"3","outputs":[{"name":"y0","datatype":"INT16","shape":[2],"parameters":{"binary_data_size":4}},{"name":"y1","datatype":"BYTES","shape":[2],"parameters":{"binary_data_size":10}}]}"#
+    )
     #expect(Array(response.bytes[header...]) == [1, 0, 0, 1, 2, 0, 0, 0, 0xC3, 0xA9, 0, 0, 0, 0])
   }
 
   @Test func emptyBinaryOutputsNeedNoHeader() throws {
-    let response = try Self.response([try Tensor(type: .float32, shape: [0, 4])], more: #","parameters":{"binary_data_output":true}"#)
+    let response = try Self.response(
+      [try Tensor(type: .float32, shape: [0, 4])], more: #","parameters":{"binary_data_output":true}"#)
     #expect(response.headerLength == nil)
     #expect(String(decoding: response.bytes, as: UTF8.self).contains(#""parameters":{"binary_data_size":0}"#))
   }

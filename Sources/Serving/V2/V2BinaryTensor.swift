@@ -13,7 +13,8 @@ enum V2BinaryTensor {
     if type == .string { return try decodeStrings(bytes, elements, shape, input) }
     if expected != bytes.count {
       throw .invalidInput(
-        name: input, reason: "unexpected total byte size \(bytes.count), expecting \(expected) for shape \(shape)")
+        name: input,
+        reason: "unexpected total byte size \(bytes.count), expecting \(expected) for shape \(shape)")
     }
     do {
       var tensor = try bytes.withUnsafeBytes { try Tensor(type: type, shape: shape, copying: $0) }
@@ -38,7 +39,9 @@ enum V2BinaryTensor {
     strings.reserveCapacity(count)
     var rest = bytes
     while strings.count < count {
-      guard rest.count >= 4 else { throw .invalidInput(name: input, reason: "element \(strings.count) is cut off") }
+      guard rest.count >= 4 else {
+        throw .invalidInput(name: input, reason: "element \(strings.count) is cut off")
+      }
       let length = rest.prefix(4).reversed().reduce(0) { $0 << 8 | Int($1) }
       rest = rest.dropFirst(4)
       guard length <= rest.count else {
@@ -52,7 +55,8 @@ enum V2BinaryTensor {
       rest = rest.dropFirst(length)
     }
     if !rest.isEmpty {
-      throw .invalidInput(name: input, reason: "\(rest.count) bytes follow the \(count) elements of shape \(shape)")
+      throw .invalidInput(
+        name: input, reason: "\(rest.count) bytes follow the \(count) elements of shape \(shape)")
     }
     do throws(TensorError) { return try Tensor(shape: shape, strings: strings) } catch {
       throw .invalidInput(name: input, reason: "\(error)")

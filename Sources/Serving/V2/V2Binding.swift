@@ -82,7 +82,8 @@ struct V2Binding: Sendable {
     if !fits {
       let expected = dimensions.map { String($0.extent ?? -1) }.joined(separator: ",")
       throw BindingError(
-        "unexpected shape for input '\(port.name)' for model '\(model.name)'. Expected [\(expected)], got \(tensor.shape).")
+        "unexpected shape for input '\(port.name)' for model '\(model.name)'. Expected [\(expected)], got \(tensor.shape)."
+      )
     }
     for (extent, dimension) in zip(actual, dimensions) {
       guard case .symbol(let symbol) = dimension else { continue }
@@ -130,7 +131,8 @@ struct V2Binding: Sendable {
       }
     } else if !output.isBinary, !element.hasJSONForm {
       throw BindingError(
-        "output '\(output.name)' has datatype \(element.v2Name), which JSON cannot carry: request it with 'binary_data'")
+        "output '\(output.name)' has datatype \(element.v2Name), which JSON cannot carry: request it with 'binary_data'"
+      )
     }
   }
 

@@ -53,7 +53,8 @@ struct V2InferReader {
     }
     if !seen.contains("inputs") { throw ServingError.invalidRequest(reason: "the request has no 'inputs'") }
     for parameter in request.parameters where parameter.name.hasPrefix("triton_") {
-      throw ServingError.invalidRequest(reason: "parameter '\(parameter.name)': names beginning with 'triton_' are reserved")
+      throw ServingError.invalidRequest(
+        reason: "parameter '\(parameter.name)': names beginning with 'triton_' are reserved")
     }
     return request
   }
@@ -177,8 +178,12 @@ struct V2InferReader {
     _ fields: InputFields, _ scanner: inout JSONScanner, _ place: String
   ) throws -> V2InputTensor {
     guard let name = fields.name else { throw ServingError.invalidRequest(reason: "\(place) has no 'name'") }
-    guard let type = fields.type else { throw ServingError.invalidInput(name: name, reason: "'datatype' is missing") }
-    guard let shape = fields.shape else { throw ServingError.invalidInput(name: name, reason: "'shape' is missing") }
+    guard let type = fields.type else {
+      throw ServingError.invalidInput(name: name, reason: "'datatype' is missing")
+    }
+    guard let shape = fields.shape else {
+      throw ServingError.invalidInput(name: name, reason: "'shape' is missing")
+    }
     var binarySize: Int?
     for parameter in fields.parameters {
       if parameter.name == "binary_data_size" {
@@ -194,9 +199,13 @@ struct V2InferReader {
       let found = hasData ? "But both were set." : "But no field was set."
       throw ServingError.invalidInput(
         name: name,
-        reason: "Input must set only one of the following fields: 'data', 'binary_data_size' in 'parameters'. \(found)")
+        reason:
+          "Input must set only one of the following fields: 'data', 'binary_data_size' in 'parameters'. \(found)"
+      )
     }
-    if let binarySize { return V2InputTensor(name: name, tensor: try takeBinary(name, type, shape, binarySize)) }
+    if let binarySize {
+      return V2InputTensor(name: name, tensor: try takeBinary(name, type, shape, binarySize))
+    }
     if let tensor = fields.tensor { return V2InputTensor(name: name, tensor: tensor) }
     // `data` stood before what says how to read it.
     let end = scanner.position
@@ -212,7 +221,9 @@ struct V2InferReader {
     if size > body.endIndex - tail {
       throw .invalidInput(
         name: name,
-        reason: "unexpected size for input '\(name)', expecting \(size - (body.endIndex - tail)) additional bytes for model '\(model)'")
+        reason:
+          "unexpected size for input '\(name)', expecting \(size - (body.endIndex - tail)) additional bytes for model '\(model)'"
+      )
     }
     let part = body[tail..<tail + size]
     tail += size

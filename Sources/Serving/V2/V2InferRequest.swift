@@ -34,3 +34,11 @@ struct V2Signature: Sendable {
   /// 0: the model is not batched.
   let maximumBatchSize: Int
 }
+
+extension V2Signature {
+  init(_ servable: Servable) {
+    self.init(
+      name: servable.name, version: servable.version, inputs: servable.inputs, outputs: servable.outputs,
+      maximumBatchSize: servable.maxBatchSize)
+  }
+}

@@ -8,7 +8,9 @@ enum V2RawRequest {
   static func read(_ body: [UInt8], for model: V2Signature) throws(ServingError) -> V2InferRequest {
     guard model.inputs.count == 1, let input = model.inputs.first else {
       throw .invalidRequest(
-        reason: "raw binary requests are for models with one input, model '\(model.name)' has \(model.inputs.count)")
+        reason:
+          "raw binary requests are for models with one input, model '\(model.name)' has \(model.inputs.count)"
+      )
     }
     var request = V2InferRequest()
     request.parameters = [JSONValue.Member(name: "binary_data_output", value: true)]
