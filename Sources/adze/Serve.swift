@@ -77,7 +77,7 @@ private func runServer(_ settings: ServeSettings, _ logger: Logger) throws {
     source.resume()
     return source
   }
-  try server.start()
+  server.start()
   logger.info("serving", metadata: ["port": "\(server.port)", "isa": "\(CPU.isa)"])
   stopped.wait()
   for source in sources { source.cancel() }
