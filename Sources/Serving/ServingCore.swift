@@ -1,5 +1,6 @@
 import Dispatch
 import Logging
+import Synchronization
 
 /// Everything below the protocols: models, workers, datasets, jobs and metrics of one server. Protocols decode a
 /// request, ask the core, and encode its answer.
@@ -14,6 +15,8 @@ public final class ServingCore: Sendable {
   private let logger: Logger
   private let dataLock: DirectoryLock
   private let maintenance: PeriodicTask
+  private let starting = DispatchGroup()
+  private let isStopping = Atomic<Bool>(false)
   private static let maintenanceMilliseconds = 100
 
   /// Checks the configuration, takes the directories and clears what an interrupted server left behind.
@@ -53,8 +56,9 @@ public final class ServingCore: Sendable {
   public func start() {
     workers.start()
     maintenance.start()
-    DispatchQueue.global(qos: .userInitiated).async { [self] in
-      repository.loadAll()
+    DispatchQueue.global(qos: .userInitiated).async(group: starting) { [self] in
+      repository.loadAll { !isStopping.load(ordering: .relaxed) }
+      if isStopping.load(ordering: .relaxed) { return }
       let index = repository.index()
       let ready = index.filter { $0.state == .ready }.count
       logger.info("models loaded", metadata: ["ready": "\(ready)", "failed": "\(index.count - ready)"])
@@ -66,11 +70,16 @@ public final class ServingCore: Sendable {
     }
   }
 
-  /// Ends running jobs, finishes the requests that wait and ends the workers. Blocks until all is still.
+  /// Ends running jobs, finishes the requests that wait, ends the workers and gives the directories free. Blocks until
+  /// all is still.
   public func stop() {
+    isStopping.store(true, ordering: .relaxed)
+    starting.wait()
     jobs.stop()
     workers.stop()
     maintenance.stop()
+    dataLock.release()
+    repository.directoryLock.release()
   }
 
   /// True once every model that was there at the start is ready or was found to be broken.

@@ -287,10 +287,13 @@ private func rows(_ range: Range<Int>) throws -> Tensor {
   }
 
   @Test func manyClientsAndWorkersGetTheirOwnAnswers() throws {
-    let rig = try Rig(try TestModels.product()) { $0.workerThreads = 4 }
+    let (clients, each) = (8, 200)
+    let rig = try Rig(try TestModels.product()) {
+      $0.workerThreads = 4
+      $0.maximumQueuedRequests = clients * each
+    }
     rig.pool.start()
     let answers = Answers()
-    let (clients, each) = (8, 200)
     let threads = (0..<clients).map { client in
       ComputeThread(name: "client") {
         for number in client * each..<(client + 1) * each {
@@ -302,10 +305,11 @@ private func rows(_ range: Range<Int>) throws -> Tensor {
     for thread in threads { thread.join() }
     let got = answers.wait(for: clients * each)
     #expect(got.count == clients * each)
-    for number in 0..<clients * each {
-      let expected = (number..<number + 1 + number % 3).flatMap { TestModels.expectedProduct(row($0)) }
-      #expect(got[number]?.floats == expected)
+    let wrong = (0..<clients * each).filter { number in
+      got[number]?.floats
+        != (number..<number + 1 + number % 3).flatMap { TestModels.expectedProduct(row($0)) }
     }
+    #expect(wrong.isEmpty)
     rig.pool.stop()
   }
 }

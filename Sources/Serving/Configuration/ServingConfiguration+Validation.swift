@@ -41,6 +41,8 @@ extension ServingConfiguration {
       ("minimumShardRows", minimumShardRows, 1...65_536),
       ("maximumQueueDelayMicroseconds", maximumQueueDelayMicroseconds, 0...60_000_000),
       ("requestTimeoutMilliseconds", requestTimeoutMilliseconds, 0...86_400_000),
+      ("maximumModelMemoryBytes", maximumModelMemoryBytes, bytes),
+      ("maximumRunBytes", maximumRunBytes, bytes),
       ("maximumInferenceBodyBytes", maximumInferenceBodyBytes, bytes),
       ("maximumJSONBodyBytes", maximumJSONBodyBytes, bytes),
       ("maximumJSONDepth", maximumJSONDepth, 1...512),

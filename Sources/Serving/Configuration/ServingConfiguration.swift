@@ -33,6 +33,11 @@ public struct ServingConfiguration: Sendable, Equatable {
   /// The deadline of requests that bring none, in milliseconds. 0: no deadline.
   public var requestTimeoutMilliseconds = 60_000
 
+  /// Bytes that one model's weights may take in memory; larger models are refused at load.
+  public var maximumModelMemoryBytes = 8 << 30
+  /// Bytes that the values of one run may take together; requests that need more are refused.
+  public var maximumRunBytes = 4 << 30
+
   // MARK: Protocol limits
 
   /// Bytes of one inference request's body after decompression.

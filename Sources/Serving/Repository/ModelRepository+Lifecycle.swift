@@ -4,11 +4,12 @@ import Synchronization
 
 extension ModelRepository {
   /// Loads every version that was found at start, several at once. A broken one is reported and skipped.
-  public func loadAll() {
+  /// - Parameter isWanted: asked before each; false leaves the others alone.
+  public func loadAll(while isWanted: @Sendable () -> Bool = { true }) {
     let waiting = index().filter { $0.state == .loading }
     DispatchQueue.concurrentPerform(iterations: waiting.count) { position in
       let entry = waiting[position]
-      reload(entry.name, entry.version)
+      if isWanted() { reload(entry.name, entry.version) }
     }
   }
 

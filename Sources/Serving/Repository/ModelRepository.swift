@@ -11,7 +11,7 @@ public final class ModelRepository: Sendable {
   let layout: RepositoryLayout
   let loader: VersionLoader
   let logger: Logger
-  private let directoryLock: DirectoryLock
+  let directoryLock: DirectoryLock
   let state: Mutex<RepositoryState>
   /// Held while versions appear or disappear on disk; taken before `state`, never the other way round.
   let publishing = Mutex<Void>(())

@@ -1,5 +1,6 @@
 import Engine
 import GraphIR
+import ONNXFormat
 
 /// The outcome of loading a version's files.
 enum LoadedVersion {
@@ -26,12 +27,37 @@ struct VersionLoader: Sendable {
   func loadReporting(directory: String) -> LoadedVersion {
     let started = ContinuousClock.now
     do {
-      let model = try Model.load(path: directory + "/" + RepositoryLayout.modelFile)
-      let program = try Program.compile(model)
+      let model = try Model.load(path: directory + "/" + RepositoryLayout.modelFile, limits: loadLimits)
+      let program = try Program.compile(model, options: compileOptions)
       return .program(program, seconds: Double((ContinuousClock.now - started).nanoseconds) / 1e9)
     } catch {
-      return .broken(reason: "\(error)")
+      let missing = missingFiles(directory)
+      return missing.isEmpty ? .broken(reason: "\(error)") : .waiting(files: missing)
     }
+  }
+
+  /// External-data files that the model names, that may be uploaded beside it, and that are not there.
+  private func missingFiles(_ directory: String) -> [String] {
+    let path = directory + "/" + RepositoryLayout.modelFile
+    guard let locations = try? ExternalLocations.list(path: path, limits: loadLimits) else { return [] }
+    // A location that no upload can have, such as ../x, makes the model broken instead of waiting.
+    if !locations.allSatisfy(ResourceName.isValid) { return [] }
+    return locations.filter { !FileSystem.isFile(directory + "/" + $0) }
+  }
+
+  private var loadLimits: LoadLimits {
+    var limits = LoadLimits()
+    limits.fileBytes = min(limits.fileBytes, configuration.maximumModelBytes)
+    limits.decodedBytes = min(limits.decodedBytes, configuration.maximumModelMemoryBytes)
+    limits.tensorBytes = configuration.maximumModelMemoryBytes
+    return limits
+  }
+
+  private var compileOptions: CompileOptions {
+    var options = CompileOptions()
+    options.arenaLimit = configuration.maximumRunBytes
+    options.tensorLimit = min(options.tensorLimit, configuration.maximumRunBytes)
+    return options
   }
 
   func servable(name: String, version: Int, program: Program, seconds: Double) -> Servable {

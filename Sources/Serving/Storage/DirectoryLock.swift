@@ -1,8 +1,9 @@
 import Glibc
+import Synchronization
 
 /// Holds a directory for this process, so that two servers never work on the same files.
 final class DirectoryLock: Sendable {
-  private let descriptor: Int32
+  private let descriptor: Mutex<Int32?>
 
   /// - Throws: `.conflict` when another process holds it.
   init(directory: String) throws(ServingError) {
@@ -12,8 +13,15 @@ final class DirectoryLock: Sendable {
       close(opened)
       throw .conflict(reason: "another server uses the same models or data directory")
     }
-    descriptor = opened
+    descriptor = Mutex(opened)
   }
 
-  deinit { close(descriptor) }
+  deinit { release() }
+
+  func release() {
+    descriptor.withLock { descriptor in
+      if let open = descriptor { close(open) }
+      descriptor = nil
+    }
+  }
 }
