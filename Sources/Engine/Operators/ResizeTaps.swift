@@ -16,10 +16,14 @@ struct ResizeTaps: Sendable {
 
   /// - Parameters:
   ///   - scale: output by input extent.
+  ///   - length: the resized extent before it is rounded to `output`.
   ///   - roi: start and end of the region for `tf_crop_and_resize`, as parts of the axis.
-  init(_ attributes: ResizeAttributes, input: Int, output: Int, scale: Float, roi: (start: Float, end: Float))
-  {
-    let mapping = Mapping(attributes.coordinates, input: input, output: output, scale: scale, roi: roi)
+  init(
+    _ attributes: ResizeAttributes, input: Int, output: Int, scale: Float, length: Float,
+    roi: (start: Float, end: Float)
+  ) {
+    let mapping = Mapping(
+      attributes.coordinates, input: input, output: output, scale: scale, length: length, roi: roi)
     let origins = (0..<output).map { mapping.origin(of: Float($0)) }
     let isCrop = attributes.coordinates == .cropAndResize
     isOutside = origins.map { isCrop && ($0 < 0 || $0 > Float(input - 1)) }
@@ -80,9 +84,10 @@ struct ResizeTaps: Sendable {
     let output: Float
     let scale: Float
     let roi: (start: Float, end: Float)
+    let length: Float
 
     init(
-      _ mode: ResizeAttributes.Coordinates, input: Int, output: Int, scale: Float,
+      _ mode: ResizeAttributes.Coordinates, input: Int, output: Int, scale: Float, length: Float,
       roi: (start: Float, end: Float)
     ) {
       self.mode = mode
@@ -90,6 +95,7 @@ struct ResizeTaps: Sendable {
       self.output = Float(output)
       self.scale = scale
       self.roi = roi
+      self.length = length
     }
 
     func origin(of position: Float) -> Float {
@@ -97,15 +103,15 @@ struct ResizeTaps: Sendable {
       case .halfPixel: return (position + 0.5) / scale - 0.5
       case .pytorchHalfPixel: return output > 1 ? (position + 0.5) / scale - 0.5 : 0
       case .asymmetric: return position / scale
-      case .alignCorners: return output == 1 ? 0 : position * (input - 1) / (output - 1)
+      case .alignCorners: return length == 1 ? 0 : position * (input - 1) / (length - 1)
       case .halfPixelSymmetric:
-        let adjustment = output / (scale * input)
+        let adjustment = output / length
         let center = input / 2
         return center * (1 - adjustment) + (position + 0.5) / scale - 0.5
       case .cropAndResize:
         let last = input - 1
-        if output == 1 { return 0.5 * (roi.start + roi.end) * last }
-        return roi.start * last + position * (roi.end - roi.start) * last / (output - 1)
+        if length == 1 { return 0.5 * (roi.start + roi.end) * last }
+        return roi.start * last + position * (roi.end - roi.start) * last / (length - 1)
       }
     }
   }

@@ -89,8 +89,7 @@ enum JoiningRules {
     let axis = try context.resolveAxis(attributes.axis, rank: dimensions.count)
     var parts: [Int]?
     if !context.node.hasInput(1) {
-      parts = try dimensions[axis].extent.map { extent throws(GraphError) in try attributes.parts(of: extent)
-      }
+      parts = dimensions[axis].extent.map { attributes.parts(of: $0) }
     } else if let sizes = try context.integers(1) {
       parts = sizes
       try attributes.check(sizes, extent: dimensions[axis].extent)
@@ -253,12 +252,15 @@ public struct SplitAttributes: Sendable {
     self.node = node
   }
 
-  /// The extents of `partCount` parts: equal, the last one smaller when they do not divide `extent`.
-  public func parts(of extent: Int) throws(GraphError) -> [Int] {
+  /// The extents of `partCount` parts: equal, but for the last ones when they do not divide `extent`.
+  public func parts(of extent: Int) -> [Int] {
     let chunk = extent / partCount + (extent % partCount == 0 ? 0 : 1)
-    let last = extent - chunk * (partCount - 1)
-    if last < 0 { throw node.error("an axis of \(extent) elements cannot be split into \(partCount) parts") }
-    return Array(repeating: chunk, count: partCount - 1) + [last]
+    var rest = extent
+    return (0..<partCount).map { _ in
+      let part = min(chunk, rest)
+      rest -= part
+      return part
+    }
   }
 
   /// The extents that input 1 gives must fit the outputs and, when it is known, the axis.

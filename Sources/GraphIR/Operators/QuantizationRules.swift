@@ -51,7 +51,7 @@ enum QuantizationRules {
     _ context: InferenceContext, _ attributes: QuantizationAttributes
   ) throws(GraphError) {
     guard let scale = context.dimensions(1) else { return }
-    if let zeroPoint = context.dimensions(2) {
+    if let zeroPoint = context.dimensions(2), !(isSingle(scale) && isSingle(zeroPoint)) {
       if zeroPoint.count != scale.count { throw context.error("scale and zero point differ in rank") }
       for (a, b) in zip(scale, zeroPoint) {
         _ = try context.merged(a, b, "the extents of scale and zero point")
@@ -66,6 +66,11 @@ enum QuantizationRules {
     } else if scale.count > 1 {
       throw context.error("a scale of rank \(scale.count) needs attribute 'block_size'")
     }
+  }
+
+  /// One element, whether a scalar or a vector of one: both occur in files, also beside each other.
+  private static func isSingle(_ dimensions: [Dimension]) -> Bool {
+    dimensions.isEmpty || dimensions == [.known(1)]
   }
 
   private static func checkBlocks(
