@@ -42,13 +42,22 @@ HELPER vf v_fma(vf a, vf b, vf c) { return a * b + c; }
 HELPER vf v_min(vf a, vf b) { return v_select(v_lt(a, b), a, b); }
 HELPER vf v_max(vf a, vf b) { return v_select(v_lt(b, a), a, b); }
 HELPER vf v_sqrt(vf a) { LANES(a[i] = __builtin_sqrtf(a[i])); return a; }
-HELPER vf v_floor(vf a) { LANES(a[i] = __builtin_floorf(a[i])); return a; }
-HELPER vf v_ceil(vf a) { LANES(a[i] = __builtin_ceilf(a[i])); return a; }
-/// Half to even.
-HELPER vf v_round(vf a) { LANES(a[i] = __builtin_rintf(a[i])); return a; }
-/// Half to even; the value must fit.
-HELPER vi v_to_i(vf a) { vi r; LANES(r[i] = (int32_t)__builtin_lrintf(a[i])); return r; }
-HELPER vf v_from_i(vi a) { vf r; LANES(r[i] = (float)a[i]); return r; }
+/// Half to even: adding 2^23 leaves no fraction in a smaller float.
+HELPER vf v_round(vf a) {
+  const vf sign = v_bits_and(a, v_set1(-0.0f)), magnitude = v_bits_xor(a, sign), whole = v_set1(8388608.0f);
+  return v_select(v_lt(magnitude, whole), v_bits_or((magnitude + whole) - whole, sign), a);
+}
+HELPER vf v_floor(vf a) {
+  const vf r = v_round(a), one = v_set1(1);
+  return v_bits_or(v_select(v_lt(a, r), r - one, r), v_bits_and(a, v_set1(-0.0f)));
+}
+HELPER vf v_ceil(vf a) {
+  const vf r = v_round(a), one = v_set1(1);
+  return v_bits_or(v_select(v_lt(r, a), r + one, r), v_bits_and(a, v_set1(-0.0f)));
+}
+/// Half to even; the value must fit. NaN gives 0: in C its conversion is undefined.
+HELPER vi v_to_i(vf a) { return __builtin_convertvector(v_select(v_is_nan(a), v_set1(0), v_round(a)), vi); }
+HELPER vf v_from_i(vi a) { return __builtin_convertvector(a, vf); }
 
 HELPER vi vi_add(vi a, vi b) {
   typedef uint32_t vu __attribute__((vector_size(16)));
