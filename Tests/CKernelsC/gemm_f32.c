@@ -84,7 +84,7 @@ static void check_size(checker *c, ptrdiff_t m, ptrdiff_t n, ptrdiff_t k, int fo
   const problem p = make_problem(c, m, n, k, form & 1, form & 2);
   c->kernels->gemm_f32(&p.gemm, 0, m, 0, panel_count(c, n));
   check_values(c, &p);
-  if (form == 0 && m <= 40) check_splits(c, &p);
+  if (form == 0 && m <= 110) check_splits(c, &p);
   release_all();
 }
 
@@ -168,6 +168,7 @@ void check_gemm_f32(checker *c) {
   for (int form = 0; form < 4; form++) {
     check_size(c, 2 * rows + 1, 2 * panel + 3, 70, form);
     check_size(c, 400, panel + 1, 300, form);
+    check_size(c, 101, 3 * panel + 1, 512, form);
   }
   for (ptrdiff_t m = 1; m <= 2 * rows; m++) {
     check_size(c, m, 5 * panel + half + 1, 33, 0);

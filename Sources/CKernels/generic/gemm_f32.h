@@ -11,9 +11,18 @@
 // Vectors of C that a tile of few rows holds, so that enough chains are in flight.
 #define WIDE 8
 
+// Rows of A whose distance is a multiple of 2 KiB fall on few lines of the first cache and push each other out; that many
+// are copied to the stack at a time, to rows that are further apart by a cache line.
+#define CLASHING_STRIDE 512
+#define COPIED_ROWS 48
+#define COPIED_STRIDE (GEMM_DEPTH + 16)
+
+/// A block of rows and of k.
 typedef struct {
   const adze_gemm_f32 *gemm;
-  ptrdiff_t k_begin, depth;
+  const float *a;  // element (row, k_begin)
+  ptrdiff_t a_row_stride;
+  ptrdiff_t row, k_begin, depth;
   bool first, last;
 } k_block;
 
@@ -28,8 +37,8 @@ ALWAYS_INLINE vf epilogue_lanes(const adze_epilogue_f32 *e, vf c, vf column_bias
 ALWAYS_INLINE void tile(
   const int rows, const int vectors, const k_block *block, ptrdiff_t row, ptrdiff_t column, ptrdiff_t columns) {
   const adze_gemm_f32 *g = block->gemm;
-  const ptrdiff_t row_stride = g->a_row_stride, column_stride = g->a_column_stride, panel_size = g->k * PANEL;
-  const float *a = g->a + row * row_stride + block->k_begin * column_stride;
+  const ptrdiff_t row_stride = block->a_row_stride, column_stride = g->a_column_stride, panel_size = g->k * PANEL;
+  const float *a = block->a + (row - block->row) * row_stride;
   const float *b = g->b_packed + column / PANEL * panel_size + block->k_begin * PANEL;
   float *c = g->c + row * g->c_row_stride + column;
   // Only the last vector can be partial.
@@ -140,17 +149,34 @@ static void many_rows(const k_block *block, ptrdiff_t row, ptrdiff_t end, ptrdif
   }
 }
 
+/// Lets the block read its A from `copy`.
+static void copy_a(k_block *block, ptrdiff_t rows, float *copy) {
+  for (ptrdiff_t i = 0; i < rows; i++) {
+    memcpy(copy + i * COPIED_STRIDE, block->a + i * block->a_row_stride, (size_t)block->depth * sizeof *copy);
+  }
+  block->a = copy;
+  block->a_row_stride = COPIED_STRIDE;
+}
+
 void KERNEL(gemm_f32)(
   const adze_gemm_f32 *g, ptrdiff_t row_begin, ptrdiff_t row_end, ptrdiff_t panel_begin, ptrdiff_t panel_end) {
   const ptrdiff_t column = panel_begin * PANEL, column_end = least(panel_end * PANEL, g->n);
   if (column >= column_end) return;
   const ptrdiff_t blocks = most(1, (g->k + GEMM_DEPTH - 1) / GEMM_DEPTH);
   const ptrdiff_t depth = (g->k + blocks - 1) / blocks;
-  for (ptrdiff_t row = row_begin; row < row_end; row += GEMM_BLOCK_ROWS) {
-    const ptrdiff_t end = least(row + GEMM_BLOCK_ROWS, row_end);
+  // Worth it when the copy is read by several panels.
+  const bool copies = g->a_column_stride == 1 && g->a_row_stride % CLASHING_STRIDE == 0 && row_end - row_begin > 4
+    && column_end - column > 2 * PANEL;
+  const ptrdiff_t block_rows = copies ? COPIED_ROWS : GEMM_BLOCK_ROWS;
+  _Alignas(64) float copy[COPIED_ROWS * COPIED_STRIDE];
+  for (ptrdiff_t row = row_begin; row < row_end; row += block_rows) {
+    const ptrdiff_t end = least(row + block_rows, row_end);
     for (ptrdiff_t i = 0; i < blocks; i++) {
       const ptrdiff_t k = i * depth;
-      const k_block block = {g, k, least(depth, g->k - k), i == 0, i == blocks - 1};
+      k_block block = {
+        g, g->a + row * g->a_row_stride + k * g->a_column_stride, g->a_row_stride, row, k, least(depth, g->k - k),
+        i == 0, i == blocks - 1};
+      if (copies) copy_a(&block, end - row, copy);
       if (end - row <= 4) few_rows(&block, row, end - row, column, column_end);
       else many_rows(&block, row, end, column, column_end);
     }
