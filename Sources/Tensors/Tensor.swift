@@ -83,7 +83,8 @@ public struct Tensor: Sendable {
   public func withBytes<R, E: Error>(_ body: (UnsafeRawBufferPointer) throws(E) -> R) throws(E) -> R {
     let buffer = self.buffer
     defer { withExtendedLifetime(buffer) {} }
-    return try body(UnsafeRawBufferPointer(buffer?.bytes ?? UnsafeMutableRawBufferPointer(start: nil, count: 0)))
+    return try body(
+      UnsafeRawBufferPointer(buffer?.bytes ?? UnsafeMutableRawBufferPointer(start: nil, count: 0)))
   }
 
   /// Calls `body` with the elements' bytes for writing; copies them first when they are shared.
