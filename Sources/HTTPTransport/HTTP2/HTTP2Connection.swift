@@ -11,6 +11,9 @@ final class HTTP2Connection: ConnectionProtocol, RequestWire {
   private var buildingSince = 0
   private var idleSince: Int
   private var hasFailed = false
+  /// After an upgrade nothing is sent before the client's first HTTP/2 bytes: curl 7.88 fails when more than
+  /// 32 KB arrive together with the 101 response.
+  private var awaitsPreface = false
 
   init(_ connection: Connection) {
     self.connection = connection
@@ -38,6 +41,7 @@ final class HTTP2Connection: ConnectionProtocol, RequestWire {
     let head = RequestHead(
       method: old.method, path: old.path, query: old.query, headers: old.headers, version: .http2,
       contentLength: 0, authority: old.authority)
+    awaitsPreface = true
     let stream = HTTP2Stream(id: 1)
     streams[1] = stream
     let started = makeRequest(stream, head)
@@ -51,6 +55,7 @@ final class HTTP2Connection: ConnectionProtocol, RequestWire {
 
   func receive(_ bytes: UnsafeRawBufferPointer) {
     guard !hasFailed else { return }
+    awaitsPreface = false
     let used = nghttp2_session_mem_recv(
       session, bytes.bindMemory(to: UInt8.self).baseAddress, bytes.count)
     // What libnghttp2 wants to say about it is still sent.
@@ -227,6 +232,7 @@ final class HTTP2Connection: ConnectionProtocol, RequestWire {
   }
 
   func produce(into output: OutputBuffer) {
+    guard !awaitsPreface else { return }
     while !output.isFull {
       var bytes: UnsafePointer<UInt8>?
       let count = nghttp2_session_mem_send(session, &bytes)
@@ -261,6 +267,9 @@ final class HTTP2Connection: ConnectionProtocol, RequestWire {
 
   func checkTime(now: Int) -> Bool {
     let configuration = context.configuration
+    if awaitsPreface, now - idleSince > ServerContext.nanoseconds(configuration.headerSeconds) {
+      return false
+    }
     if building != nil, now - buildingSince > ServerContext.nanoseconds(configuration.headerSeconds) {
       return false
     }

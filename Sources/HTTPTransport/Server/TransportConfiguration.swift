@@ -4,8 +4,8 @@ public struct TransportConfiguration: Sendable {
   public var host = "*"
   /// 0 lets the system choose; `HTTPServer.port` tells which.
   public var port = 8080
-  /// Event loops, each on its own thread while there is traffic. One loop moves about half a million small
-  /// requests a second, and every further one takes a core from the models.
+  /// Event loops, each on its own thread while there is traffic. One loop moves about two hundred thousand small
+  /// HTTP/2 requests a second, and every further one takes a core from the models.
   public var eventLoops = 1
   /// Connections waiting to be accepted by the system (`listen`).
   public var backlog = 1024
