@@ -167,6 +167,30 @@ ALWAYS_INLINE void slide_row(
   }
 }
 
+/// The same where the kernel is at most 3 x 3 and all its rows are inside: weights and row addresses stay in registers.
+ALWAYS_INLINE void slide_inner_row(
+  const int kind, const ring *r, ptrdiff_t row, const int height, const int width, const ptrdiff_t stride,
+  const float *weights, float start, vf low, vf high, float *y) {
+  const adze_window2d *w = r->window;
+  const ptrdiff_t top = row * w->stride_height - w->pad_top;
+  const float *lines[3];
+  float taps[9];
+  UNROLL for (int ky = 0; ky < height; ky++) {
+    lines[ky] = r->rows + (top + ky * w->dilation_height) % r->span * r->stride;
+    UNROLL for (int kx = 0; kx < width; kx++) taps[ky * 3 + kx] = kind == WEIGHTED ? weights[ky * width + kx] : 0;
+  }
+  for (ptrdiff_t x = 0; x < w->output_width; x += VL) {
+    vf acc = v_set1(start);
+    UNROLL for (int ky = 0; ky < height; ky++) {
+      UNROLL for (int kx = 0; kx < width; kx++) {
+        acc = combined(kind, acc, load_taps(lines[ky] + x * stride + kx, stride), taps[ky * 3 + kx]);
+      }
+    }
+    if (kind == WEIGHTED) acc = v_min(high, v_max(low, acc));
+    store_part(y + x, acc, least(VL, w->output_width - x));
+  }
+}
+
 /// Rows too wide for the ring: the taps of one row one after another, each over the columns where it is inside.
 ALWAYS_INLINE void slide_wide_row(
   const int kind, const ring *r, ptrdiff_t row, const float *weights, float start, vf low, vf high, float *y) {
@@ -206,9 +230,11 @@ ALWAYS_INLINE void slide(
   for (ptrdiff_t row = row_begin; row < row_end; row++) {
     float *to = y + row * w->output_width;
     if (fits && row + 1 < row_end) advance(&r, row + 1);
-    if (is_3x3 && stride == 1) slide_row(kind, &r, row, 3, 3, 1, weights, start, low, high, to);
-    else if (is_3x3 && stride == 2) slide_row(kind, &r, row, 3, 3, 2, weights, start, low, high, to);
-    else if (is_2x2 && stride == 2) slide_row(kind, &r, row, 2, 2, 2, weights, start, low, high, to);
+    const ptrdiff_t top = row * w->stride_height - w->pad_top;
+    const bool inner = top >= 0 && top + (w->kernel_height - 1) * w->dilation_height < w->height;
+    if (inner && is_3x3 && stride == 1) slide_inner_row(kind, &r, row, 3, 3, 1, weights, start, low, high, to);
+    else if (inner && is_3x3 && stride == 2) slide_inner_row(kind, &r, row, 3, 3, 2, weights, start, low, high, to);
+    else if (inner && is_2x2 && stride == 2) slide_inner_row(kind, &r, row, 2, 2, 2, weights, start, low, high, to);
     else if (fits && stride == 1)
       slide_row(kind, &r, row, w->kernel_height, w->kernel_width, 1, weights, start, low, high, to);
     else if (fits) slide_row(kind, &r, row, w->kernel_height, w->kernel_width, stride, weights, start, low, high, to);
