@@ -1,0 +1,74 @@
+import Tensors
+
+/// Times two models against each other: calls alternate, so that a machine that gets slower or faster meanwhile
+/// does so for both.
+enum LatencyProbe {
+  static let batches = [1, 8, 32]
+  private static let warmUpRuns = 3
+  private static let fewestRuns = 20
+  private static let mostRuns = 300
+  /// For one batch size, both models together.
+  private static let budget = Duration.seconds(1)
+
+  /// - Returns: for each batch size the latency of `a` and of `b`.
+  static func compare(
+    _ a: ModelRunner, _ b: ModelRunner, _ samples: DatasetBinding, _ meter: ProgressMeter
+  ) throws(CompressionError) -> [(a: Latency, b: Latency)] {
+    var results: [(a: Latency, b: Latency)] = []
+    let sizes = samples.batching == .open ? batches : [Self.rows(samples)]
+    for (position, size) in sizes.enumerated() {
+      let inputs = try samples.repeatedInputs(rows: size)
+      try a.prepare(inputs)
+      try b.prepare(inputs)
+      try a.execute()
+      try b.execute()
+      results.append(
+        try a.withoutInterruption { () throws(CompressionError) in
+          try b.withoutInterruption { () throws(CompressionError) in try time(a, b, size, meter) }
+        })
+      try meter.advance(to: Double(position + 1) / Double(sizes.count))
+    }
+    return results
+  }
+
+  private static func rows(_ samples: DatasetBinding) -> Int {
+    if case .fixed(let extent) = samples.batching { extent } else { 1 }
+  }
+
+  private static func time(
+    _ a: ModelRunner, _ b: ModelRunner, _ batch: Int, _ meter: ProgressMeter
+  ) throws(CompressionError) -> (a: Latency, b: Latency) {
+    let clock = ContinuousClock()
+    var (timesA, timesB): ([Double], [Double]) = ([], [])
+    for _ in 0..<warmUpRuns {
+      try a.execute()
+      try b.execute()
+    }
+    let start = clock.now
+    while timesA.count < mostRuns {
+      if timesA.count >= fewestRuns && clock.now - start > budget { break }
+      timesA.append(try microseconds(a, clock))
+      timesB.append(try microseconds(b, clock))
+      try meter.tick()
+    }
+    return (summary(timesA, batch), summary(timesB, batch))
+  }
+
+  private static func microseconds(
+    _ runner: ModelRunner, _ clock: ContinuousClock
+  ) throws(CompressionError) -> Double {
+    let start = clock.now
+    try runner.execute()
+    let elapsed = (clock.now - start).components
+    return Double(elapsed.seconds) * 1e6 + Double(elapsed.attoseconds) / 1e12
+  }
+
+  private static func summary(_ times: [Double], _ batch: Int) -> Latency {
+    let sorted = times.sorted()
+    let p50 = sorted[sorted.count / 2]
+    let p95 = sorted[min(sorted.count - 1, sorted.count * 95 / 100)]
+    return Latency(
+      batch: batch, p50Microseconds: p50, p95Microseconds: p95,
+      rowsPerSecond: Double(batch) * 1e6 / max(p50, 1e-3), runs: times.count)
+  }
+}

@@ -1,0 +1,76 @@
+import GraphIR
+import Tensors
+
+/// Runs samples through two models side by side and looks at the outputs of their layers.
+struct LayerComparison {
+  private static let rows = 64
+
+  /// Multiply-accumulates of all layers for one sample; effective are those whose weight is not zero.
+  private(set) var macs = 0
+  private(set) var effectiveMACsBefore = 0
+  private(set) var effectiveMACs = 0
+  /// In dB by the layer's output name; nil for layers whose outputs are equal.
+  private(set) var sqnr: [String: Double] = [:]
+
+  /// - Parameters:
+  ///   - before: the normalised model; its layers are those of `ledger`.
+  ///   - after: the compressed model, where layer outputs have the same names.
+  init(
+    _ before: Model, _ after: Model, _ ledger: LayerLedger, _ samples: Dataset, _ resources: Resources
+  ) throws(CompressionError) {
+    let layers = LayerScan(before).layers
+    let names = ledger.outputNames
+    let layerByName = Dictionary(
+      layers.map { (before.graph[$0.output].name, $0) }, uniquingKeysWith: { first, _ in first })
+    let afterIDs = Dictionary(
+      after.graph.values.indices.map { (after.graph.values[$0].name, ValueID($0)) },
+      uniquingKeysWith: { first, _ in first })
+    let compared = names.filter { layerByName[$0] != nil && afterIDs[$0] != nil }
+    if compared.isEmpty { return }
+
+    let chosen = compared.compactMap { layerByName[$0] }
+    // Activations follow the outputs: they count the multiplications of transposed convolutions.
+    let reference = try ObservedModel(before, chosen.map(\.output) + chosen.map(\.activation), resources)
+    let candidate = try ObservedModel(after, compared.compactMap { afterIDs[$0] }, resources)
+    let binding = try DatasetBinding(try samples.prefix(Self.rows), reference.ports)
+    let size = min(8, try ActivationObserver.rowsThatFit(reference, binding))
+    var errors = compared.map { _ in SignalError() }
+    var isCounted = false
+    for range in binding.batches(of: size) {
+      let inputs = try binding.inputs(range)
+      let expected = try reference.values(for: inputs)
+      let actual = try candidate.values(for: inputs)
+      for index in compared.indices { errors[index].add(expected[index], actual[index]) }
+      if !isCounted {
+        let rows = binding.batching == .single ? 1 : Self.batchRows(inputs)
+        count(chosen, compared, expected, rows: rows, ledger)
+        isCounted = true
+      }
+      try resources.meter.advance(to: Double(range.upperBound) / Double(binding.rows))
+    }
+    for (name, error) in zip(compared, errors) where error.decibels.isFinite { sqnr[name] = error.decibels }
+  }
+
+  private static func batchRows(_ inputs: [Tensor]) -> Int {
+    max(inputs.first?.shape.dimensions.first ?? 1, 1)
+  }
+
+  private mutating func count(
+    _ layers: [WeightLayer], _ names: [String], _ values: [Tensor], rows: Int, _ ledger: LayerLedger
+  ) {
+    for (index, layer) in layers.enumerated() {
+      let multiplies =
+        switch layer.kind {
+        case .convTranspose:
+          values[layers.count + index].elementCount * layer.shape.product(1..<layer.shape.rank)
+        case .matMul: values[index].elementCount * layer.shape[layer.shape.rank - 2]
+        case .gemm(let isTransposed): values[index].elementCount * layer.shape[isTransposed ? 1 : 0]
+        case .conv: values[index].elementCount * layer.shape.product(1..<layer.shape.rank)
+        }
+      macs += multiplies / rows
+      let sparsity = ledger.sparsity(names[index])
+      effectiveMACsBefore += Int((Double(multiplies / rows) * (1 - sparsity.before)).rounded())
+      effectiveMACs += Int((Double(multiplies / rows) * (1 - sparsity.after)).rounded())
+    }
+  }
+}

@@ -1,0 +1,90 @@
+import Engine
+import GraphIR
+import Tensors
+
+/// A compiled model with a session of its own, whose errors are this module's.
+final class ModelRunner {
+  let program: Program
+  fileprivate let session: Session
+
+  /// - Throws: `CompressionError.model` for what the engine cannot compile.
+  convenience init(_ model: Model, _ resources: Resources) throws(CompressionError) {
+    do {
+      self.init(try Program.compile(model), resources)
+    } catch {
+      throw .model("\(error)")
+    }
+  }
+
+  init(_ program: Program, _ resources: Resources) {
+    self.program = program
+    session = Session(program, team: resources.team)
+    let meter = resources.meter
+    session.isCancelled = { meter.shouldStop() }
+  }
+
+  /// The outputs for `inputs`, in the program's order.
+  func run(_ inputs: [Tensor]) throws(CompressionError) -> [Tensor] {
+    do {
+      return try session.run(inputs)
+    } catch EngineError.cancelled {
+      throw .cancelled
+    } catch {
+      throw .model("\(error)")
+    }
+  }
+
+  /// Runs what `prepare` has set up; nothing is allocated.
+  func execute() throws(CompressionError) {
+    do {
+      try session.execute()
+    } catch EngineError.cancelled {
+      throw .cancelled
+    } catch {
+      throw .model("\(error)")
+    }
+  }
+
+  /// Sets the session up for `inputs`, so that `execute` runs on them.
+  func prepare(_ inputs: [Tensor]) throws(CompressionError) {
+    do {
+      try session.prepare(inputs.map(\.shape))
+    } catch {
+      throw .model("\(error)")
+    }
+    for (index, tensor) in inputs.enumerated() {
+      if tensor.type == .string {
+        session.setInput(index, tensor)
+      } else {
+        session.withInputBytes(index) { destination in tensor.withBytes { destination.copyMemory(from: $0) } }
+      }
+    }
+  }
+}
+
+extension ModelRunner {
+  /// While timing, the session is not asked to stop between its nodes.
+  func withoutInterruption<R>(_ body: () throws(CompressionError) -> R) throws(CompressionError) -> R {
+    let question = session.isCancelled
+    session.isCancelled = nil
+    defer { session.isCancelled = question }
+    return try body()
+  }
+
+  /// The kernels that one run on what `prepare` has set up uses, by node name.
+  func kernels() throws(CompressionError) -> [String: [String]] {
+    let profiler = Profiler()
+    session.profiler = profiler
+    defer { session.profiler = nil }
+    try execute()
+    var kernels: [String: [String]] = [:]
+    for entry in profiler.entries { kernels[entry.node, default: []].append(entry.kernel) }
+    return kernels
+  }
+}
+
+/// What every part of a compression shares.
+struct Resources {
+  var team: ThreadTeam
+  var meter: ProgressMeter
+}

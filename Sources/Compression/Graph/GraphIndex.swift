@@ -1,0 +1,49 @@
+import GraphIR
+
+/// Where values come from and at which places they are read.
+struct GraphIndex {
+  struct Use: Hashable {
+    var node: Int
+    var position: Int
+  }
+
+  private(set) var producers: [ValueID: Int] = [:]
+  private(set) var uses: [ValueID: [Use]] = [:]
+  /// Values that sub-graphs read.
+  private var captured: Set<ValueID> = []
+  private let outputs: Set<ValueID>
+
+  init(_ graph: Graph) {
+    outputs = Set(graph.outputs)
+    for (index, node) in graph.nodes.enumerated() {
+      for output in node.outputs where !output.isNone { producers[output] = index }
+      for (position, input) in node.inputs.enumerated() where !input.isNone {
+        uses[input, default: []].append(Use(node: index, position: position))
+      }
+      for subgraph in node.subgraphs { captured.formUnion(subgraph.captures.map(\.outer)) }
+    }
+  }
+
+  func isGraphOutput(_ value: ValueID) -> Bool { outputs.contains(value) }
+
+  /// The one place where `value` is read; nil when there are more, or it leaves the graph.
+  func onlyUse(of value: ValueID) -> Use? {
+    guard let uses = uses[value], uses.count == 1, !outputs.contains(value), !captured.contains(value) else {
+      return nil
+    }
+    return uses[0]
+  }
+}
+
+extension Node {
+  /// The sub-graphs among the attributes.
+  var subgraphs: [Graph] {
+    attributes.entries.flatMap { entry -> [Graph] in
+      switch entry.value {
+      case .graph(let graph): [graph]
+      case .graphs(let graphs): graphs
+      default: []
+      }
+    }
+  }
+}

@@ -1,0 +1,70 @@
+extension LayerSelection {
+  private static let words = ["first", "last", "depthwise"]
+
+  /// Whether each of `layers` is selected: nil when it is, else the reason.
+  /// - Parameter path: of the step, for the error.
+  /// - Throws: `CompressionError.recipe` for a name or glob that matches no layer, which would otherwise be
+  ///   ignored in silence.
+  func reasonsToSkip(_ layers: [WeightLayer], path: String) throws(CompressionError) -> [String?] {
+    try check(self.layers ?? [], member: "layers", layers, path)
+    try check(exclude, member: "exclude", layers, path)
+    return layers.indices.map { index in
+      if let wanted = self.layers, !wanted.contains(where: { Self.matches($0, layers, index) }) {
+        return "not among the layers that the recipe names"
+      }
+      let pattern = exclude.first { Self.matches($0, layers, index) }
+      return pattern.map { "excluded by the recipe ('\($0)')" }
+    }
+  }
+
+  /// True when a pattern other than `*` selects the layer, so that the user asked for this very one.
+  func asksFor(_ name: String) -> Bool {
+    (layers ?? []).contains {
+      $0.contains { $0 != "*" } && !Self.words.contains($0) && glob($0, matches: name)
+    }
+  }
+
+  private func check(
+    _ patterns: [String], member: String, _ layers: [WeightLayer], _ path: String
+  ) throws(CompressionError) {
+    for pattern in patterns where !Self.words.contains(pattern) {
+      if layers.contains(where: { glob(pattern, matches: $0.name) }) { continue }
+      let names = layers.prefix(20).map(\.name).joined(separator: ", ")
+      throw .recipe("\(path).\(member): '\(pattern)' matches no layer; layers are \(names)")
+    }
+  }
+
+  private static func matches(_ pattern: String, _ layers: [WeightLayer], _ index: Int) -> Bool {
+    switch pattern {
+    case "first": index == 0
+    case "last": index == layers.count - 1
+    case "depthwise": layers[index].isDepthwise
+    default: glob(pattern, matches: layers[index].name)
+    }
+  }
+}
+
+/// True when `text` fits `pattern`, in which `*` stands for any characters and `?` for one.
+func glob(_ pattern: String, matches text: String) -> Bool {
+  let (pattern, text) = (Array(pattern.utf8), Array(text.utf8))
+  var (p, t) = (0, 0)
+  var star: (p: Int, t: Int)?
+  while t < text.count {
+    if p < pattern.count, pattern[p] == UInt8(ascii: "*") {
+      star = (p, t)
+      p += 1
+    } else if p < pattern.count, pattern[p] == UInt8(ascii: "?") || pattern[p] == text[t] {
+      p += 1
+      t += 1
+    } else if let last = star {
+      // The last star takes one more character.
+      star = (last.p, last.t + 1)
+      p = last.p + 1
+      t = last.t + 1
+    } else {
+      return false
+    }
+  }
+  while p < pattern.count, pattern[p] == UInt8(ascii: "*") { p += 1 }
+  return p == pattern.count
+}

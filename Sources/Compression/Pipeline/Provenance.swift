@@ -1,0 +1,22 @@
+import GraphIR
+
+/// What a compressed file says about its making, in ONNX `metadata_props`; other runtimes ignore it.
+enum Provenance {
+  /// The given entries, with those of an earlier compression replaced.
+  static func metadata(
+    of input: CompressionInput, _ steps: [Recipe.Step], _ ledger: LayerLedger,
+    replacing entries: [MetadataEntry], isChanged: Bool
+  ) -> [MetadataEntry] {
+    if !isChanged { return entries }
+    var methods: [String: JSONValue] = [:]
+    for layer in ledger.reports({ _, _ in }) where !layer.methods.isEmpty {
+      methods[layer.name] = .array(layer.methods.map(JSONValue.string))
+    }
+    let own = [
+      MetadataEntry(key: "adze.steps", value: JSONValue.array(steps.map(\.json)).canonicalText),
+      MetadataEntry(key: "adze.parent_sha256", value: input.sourceSHA256),
+      MetadataEntry(key: "adze.layers", value: JSONValue.object(methods).canonicalText),
+    ]
+    return entries.filter { !$0.key.hasPrefix("adze.") } + own
+  }
+}

@@ -1,0 +1,75 @@
+import GraphIR
+import Tensors
+
+/// Unstructured pruning: sets single weights to zero.
+///
+/// Magnitude: Han et al., "Learning both weights and connections for efficient neural networks" (2015). With
+/// scope `global` magnitudes are divided by their layer's root mean square first, so that layers of small
+/// weights are not emptied.
+enum Pruner {
+  /// The weights of `layers` after `step`, in the same order.
+  static func prune(_ layers: [Tensor], _ step: PruneStep) -> [Tensor] {
+    switch step.method {
+    case .threshold:
+      let epsilon = Float(step.epsilon ?? 0)
+      return layers.map { layer in zeroing(layer) { weight, _ in abs(weight) < epsilon } }
+    case .magnitude, .random:
+      let sparsity = step.sparsity ?? 0
+      if step.scope == .layer {
+        return layers.enumerated().map {
+          prune([$1], firstLayer: $0, step.method, sparsity, isGlobal: false)[0]
+        }
+      }
+      return prune(layers, firstLayer: 0, step.method, sparsity, isGlobal: true)
+    }
+  }
+
+  /// Prunes `layers` by one ranking.
+  private static func prune(
+    _ layers: [Tensor], firstLayer: Int, _ method: PruneStep.Method, _ sparsity: Double, isGlobal: Bool
+  ) -> [Tensor] {
+    let total = layers.reduce(0) { $0 + $1.elementCount }
+    let count = Int((sparsity * Double(total)).rounded())
+    let factors = layers.map { isGlobal ? 1 / max(rootMeanSquare($0), .leastNormalMagnitude) : 1 }
+    func score(_ weight: Float, _ layer: Int, _ index: Int) -> UInt32 {
+      // Zeros count as pruned already, whatever the method.
+      if weight == 0 { return 0 }
+      if method == .random { return max(1, hash(UInt64(firstLayer + layer) << 40 | UInt64(index))) }
+      // The bit patterns of floats that are not negative are ordered as the floats are.
+      return max(1, (abs(weight) * factors[layer]).bitPattern)
+    }
+    var smallest = SmallestScores(count: count) { visit in
+      for (number, layer) in layers.enumerated() {
+        layer.withElements(Float.self) { weights in
+          for index in weights.indices { visit(score(weights[index], number, index)) }
+        }
+      }
+    }
+    var pruned: [Tensor] = []
+    for (number, layer) in layers.enumerated() {
+      pruned.append(zeroing(layer) { weight, index in smallest.chooses(score(weight, number, index)) })
+    }
+    return count == 0 ? layers : pruned
+  }
+
+  private static func zeroing(_ tensor: Tensor, where isPruned: (Float, Int) -> Bool) -> Tensor {
+    var result = tensor
+    result.withMutableElements(Float.self) { weights in
+      for index in weights.indices where isPruned(weights[index], index) { weights[index] = 0 }
+    }
+    return result
+  }
+
+  private static func rootMeanSquare(_ tensor: Tensor) -> Float {
+    let sum = tensor.withElements(Float.self) { $0.reduce(0.0) { $0 + Double($1) * Double($1) } }
+    return Float((sum / Double(max(tensor.elementCount, 1))).squareRoot())
+  }
+
+  /// SplitMix64's output function: a fixed choice that looks random, equal on every machine.
+  private static func hash(_ seed: UInt64) -> UInt32 {
+    var z = seed &+ 0x9E37_79B9_7F4A_7C15
+    z = (z ^ (z >> 30)) &* 0xBF58_476D_1CE4_E5B9
+    z = (z ^ (z >> 27)) &* 0x94D0_49BB_1331_11EB
+    return UInt32(truncatingIfNeeded: (z ^ (z >> 31)) >> 16)
+  }
+}

@@ -1,0 +1,143 @@
+import GraphIR
+import Tensors
+
+/// Rewrites layers so that activations are quantized at every call:
+///
+///     x ─ DynamicQuantizeLinear ─ q, s, z
+///     q, W, z ─ MatMulInteger ─ Cast ─ Mul(s · scale) ─ Add(bias)
+///
+/// Gemm's alpha goes into the scales, beta into the bias, a transposed weight is stored untransposed.
+struct DynamicQuantization {
+  private struct QuantizedActivation {
+    var codes, scale, zeroPoint: ValueID
+  }
+
+  private var editor: GraphEditor
+  private var activations: [ValueID: QuantizedActivation] = [:]
+  private let step: QuantizeStep
+  private let index: GraphIndex
+
+  init(_ graph: Graph, _ step: QuantizeStep) {
+    editor = GraphEditor(graph, "dynamic quantization")
+    index = GraphIndex(graph)
+    self.step = step
+  }
+
+  /// Why `layer` cannot be rewritten; nil when it can.
+  static func obstacle(_ layer: WeightLayer, in graph: Graph, _ selection: LayerSelection) -> String? {
+    switch layer.kind {
+    case .matMul where layer.shape.rank != 2:
+      return "dynamic quantization takes a weight of rank 2, this one has \(layer.shape.rank)"
+    case .convTranspose: return "ONNX has no integer ConvTranspose"
+    case .conv where !selection.asksFor(layer.name):
+      return
+        "dynamic int8 convolution costs accuracy and speed; use activations static with calibration data, "
+        + "or name the layer in layers"
+    case .gemm:
+      let beta = graph.nodes[layer.node].attributes.float("beta") ?? 1
+      if beta != 1, case .other = LayerBias.form(of: layer, in: graph) {
+        return "Gemm with beta \(beta) and a bias that is no constant vector"
+      }
+      return nil
+    case .matMul, .conv: return nil
+    }
+  }
+
+  /// Rewrites `layer` and returns the float weight that the integers stand for, in the layer's own layout.
+  mutating func apply(_ layer: WeightLayer) throws(TensorError) -> Tensor {
+    let node = editor.nodes[layer.node]
+    let quantized = try WeightQuantizer.quantize(layer.weights, axis: layer.outputAxis, step)
+    let effective = try WeightQuantizer.dequantize(quantized, axis: layer.outputAxis)
+    var stored = quantized
+    var scales = quantized.scales
+    if case .gemm(let isTransposed) = layer.kind {
+      scales = scales.map { $0 * layer.alpha }
+      if isTransposed { stored.tensor = try quantized.tensor.transposedBytes() }
+    }
+    let x = activation(layer.activation)
+    let weight = editor.addConstant("\(layer.name).weight_q", stored.tensor)
+    var inputs = [x.codes, weight, x.zeroPoint]
+    if stored.zeroPoint != 0 {
+      inputs.append(
+        editor.addConstant("\(layer.name).weight_zero_point", try stored.zeroPointTensor(.scalar)))
+    }
+    let channelShape = channelShape(layer, scales.count)
+    let scale = editor.addConstant("\(layer.name).weight_scale", try Tensor(shape: channelShape, scales))
+    let product = editor.addValue("\(layer.name).int32", type: .int32)
+    let float = editor.addValue("\(layer.name).float", type: .float32)
+    let combined = editor.addValue("\(layer.name).scale", type: .float32)
+    let bias = try biasValue(layer, node)
+    let scaled = bias == nil ? layer.output : editor.addValue("\(layer.name).scaled", type: .float32)
+
+    let op: OperatorName = layer.isConvolution ? "ConvInteger" : "MatMulInteger"
+    var nodes = [
+      Node(
+        name: layer.name, op: op, inputs: inputs, outputs: [product],
+        attributes: layer.isConvolution ? node.attributes : [:]),
+      Node(
+        name: "\(layer.name)/cast", op: "Cast", inputs: [product], outputs: [float],
+        attributes: ["to": .int(1)]),
+      Node(name: "\(layer.name)/scale", op: "Mul", inputs: [x.scale, scale], outputs: [combined]),
+      Node(name: "\(layer.name)/dequantize", op: "Mul", inputs: [float, combined], outputs: [scaled]),
+    ]
+    if let bias {
+      nodes.append(
+        Node(name: "\(layer.name)/bias", op: "Add", inputs: [scaled, bias], outputs: [layer.output]))
+    }
+    editor.replace(node: layer.node, with: nodes)
+    return effective
+  }
+
+  consuming func apply(to model: inout Model) throws(CompressionError) { try editor.apply(to: &model) }
+
+  /// `value` in uint8; consumers of one value share it.
+  private mutating func activation(_ value: ValueID) -> QuantizedActivation {
+    if let known = activations[value] { return known }
+    let name = editor.graph[value].name
+    let result = QuantizedActivation(
+      codes: editor.addValue("\(name).q", type: .uint8),
+      scale: editor.addValue("\(name).scale", type: .float32),
+      zeroPoint: editor.addValue("\(name).zero_point", type: .uint8))
+    let node = Node(
+      name: "\(name)/quantize", op: "DynamicQuantizeLinear", inputs: [value],
+      outputs: [result.codes, result.scale, result.zeroPoint])
+    editor.insert(node, after: index.producers[value])
+    activations[value] = result
+    return result
+  }
+
+  private mutating func biasValue(_ layer: WeightLayer, _ node: Node) throws(TensorError) -> ValueID? {
+    switch LayerBias.form(of: layer, in: editor.graph) {
+    case .none: return nil
+    case .other: return layer.bias
+    case .vector(let bias):
+      let beta = node.attributes.float("beta") ?? 1
+      if !layer.isConvolution && beta == 1 { return layer.bias }
+      let shape = channelShape(layer, bias.count)
+      return editor.addConstant("\(layer.name).bias", try Tensor(shape: shape, bias))
+    }
+  }
+
+  /// The shape that puts one number per output channel beside the layer's output; a single one is a scalar.
+  private func channelShape(_ layer: WeightLayer, _ count: Int) -> Shape {
+    if count == 1 && layer.outputChannels != 1 { return .scalar }
+    return layer.isConvolution
+      ? Shape([count] + [Int](repeating: 1, count: layer.shape.rank - 2)) : Shape([count])
+  }
+}
+
+extension Tensor {
+  /// A matrix of one-byte elements with its axes exchanged.
+  func transposedBytes() throws(TensorError) -> Tensor {
+    let (rows, columns) = (shape[0], shape[1])
+    var result = try Tensor(type: type, shape: [columns, rows])
+    result.withMutableBytes { destination in
+      withBytes { source in
+        for row in 0..<rows {
+          for column in 0..<columns { destination[column * rows + row] = source[row * columns + column] }
+        }
+      }
+    }
+    return result
+  }
+}

@@ -1,0 +1,190 @@
+import GraphIR
+import Tensors
+
+/// Rewrites layers in the QDQ form: activations uint8 asymmetric per tensor with ranges measured before, weights
+/// with an explicit zero point, biases int32 with scale s_x · s_w.
+///
+///     x ─ QuantizeLinear ─ DequantizeLinear ─┐
+///     W ─ DequantizeLinear(axis) ────────────┼─ layer ─ (Relu) ─ QuantizeLinear ─ DequantizeLinear ─ …
+///     bias int32 ─ DequantizeLinear ─────────┘
+///
+/// A tensor has one QuantizeLinear, and a DequantizeLinear for each reader, as the fusions of other runtimes
+/// need it.
+struct StaticQuantization {
+  private struct Parameters {
+    var values: ActivationParameters
+    var scale, zeroPoint: ValueID
+  }
+
+  private var editor: GraphEditor
+  private let index: GraphIndex
+  private let step: QuantizeStep
+  private let tensors: QuantizedTensors
+  private let layerNodes: Set<Int>
+  private var parameters: [ValueID: Parameters] = [:]
+
+  /// - Parameter ranges: by the sources of all `tensors`.
+  init(
+    _ graph: Graph, _ step: QuantizeStep, _ layers: [WeightLayer], _ tensors: QuantizedTensors,
+    ranges: [ValueID: ValueRange]
+  ) throws(TensorError) {
+    editor = GraphEditor(graph, "static quantization")
+    index = GraphIndex(graph)
+    self.step = step
+    self.tensors = tensors
+    layerNodes = Set(layers.map(\.node))
+    for value in tensors.values {
+      let source = tensors.source(of: value)
+      guard parameters[source] == nil else { continue }
+      guard let range = ranges[source] else { preconditionFailure("no range for \(graph[source].name)") }
+      let values = ActivationParameters(range)
+      let name = graph[source].name
+      parameters[source] = Parameters(
+        values: values, scale: editor.addConstant("\(name).scale", try Tensor(scalar: values.scale)),
+        zeroPoint: editor.addConstant("\(name).zero_point", try Tensor(scalar: values.zeroPoint)))
+    }
+  }
+
+  static func obstacle(_ layer: WeightLayer) -> String? {
+    switch layer.kind {
+    case .matMul where layer.shape.rank != 2:
+      "static quantization takes a weight of rank 2, this one has \(layer.shape.rank)"
+    case .convTranspose: "no runtime has an integer ConvTranspose"
+    case .matMul, .gemm, .conv: nil
+    }
+  }
+
+  /// Quantizes weight and bias of `layer` and returns the float weight that the integers stand for.
+  /// - Parameter shift: to add to the bias, given the weight that the integers stand for.
+  mutating func apply(
+    _ layer: WeightLayer, shift: (Tensor) -> [Float]?
+  ) throws(TensorError) -> Tensor {
+    let weights = layer.weights.scaled(by: layer.alpha)
+    let inputScale = parameter(layer.activation).values.scale
+    let bias = LayerBias.form(of: layer, in: editor.graph)
+    let quantized = try WeightQuantizer.quantize(
+      weights, axis: layer.outputAxis, step, minimumScales: Self.minimumScales(for: bias, inputScale))
+    let effective = try WeightQuantizer.dequantize(quantized, axis: layer.outputAxis)
+      .scaled(by: 1 / layer.alpha)
+
+    let weight = try editor.addDequantizedWeight(quantized, axis: layer.outputAxis, layer)
+    editor.setInput(of: layer.node, at: 1, to: weight)
+    try setBias(layer, bias, quantized, inputScale, shift: shift(effective))
+    if case .gemm = layer.kind { foldGemmFactors(layer, bias) }
+    return effective
+  }
+
+  /// Puts Q and DQ around all tensors; call once, after every layer.
+  mutating func connectActivations() {
+    for value in tensors.values { connect(value) }
+  }
+
+  consuming func apply(to model: inout Model) throws(CompressionError) { try editor.apply(to: &model) }
+
+  // MARK: Weights and biases
+
+  /// The least weight scales with which every bias fits into half of int32's range.
+  private static func minimumScales(for bias: LayerBias.Form, _ inputScale: Float) -> [Float]? {
+    guard case .vector(let values) = bias else { return nil }
+    return values.map { abs($0) / (inputScale * Float(1 << 30)) }
+  }
+
+  private mutating func setBias(
+    _ layer: WeightLayer, _ form: LayerBias.Form, _ weight: QuantizedWeight, _ inputScale: Float,
+    shift: [Float]?
+  ) throws(TensorError) {
+    let bias: [Float]
+    switch (form, shift) {
+    case (.vector(let values), let shift):
+      bias = shift.map { shift in zip(values, shift).map { $0 + $1 } } ?? values
+    case (.none, let shift?) where layer.isConvolution || layer.op == "Gemm": bias = shift
+    case (.none, let shift?):
+      _ = try LayerBias.add(shift, to: layer, index, &editor)
+      return
+    case (.none, nil), (.other, _): return
+    }
+    let scales = weight.scales.map { $0 * inputScale }
+    let codes = bias.enumerated().map { channel, value in
+      let code = (Double(value) / Double(scales[scales.count == 1 ? 0 : channel])).rounded(.toNearestOrEven)
+      return Int32(min(max(code, Double(Int32.min)), Double(Int32.max)))
+    }
+    let shape: Shape = scales.count == 1 ? .scalar : [scales.count]
+    let constant = editor.addConstant("\(layer.name).bias_q", try Tensor(shape: [codes.count], codes))
+    let scale = editor.addConstant("\(layer.name).bias_scale", try Tensor(shape: shape, scales))
+    let output = editor.addValue("\(layer.name).bias_dq", type: .float32)
+    editor.insert(
+      Node(
+        name: "\(layer.name)/bias_dequantize", op: "DequantizeLinear", inputs: [constant, scale],
+        outputs: [output], attributes: scales.count == 1 ? [:] : ["axis": .int(0)]), before: layer.node)
+    editor.setInput(of: layer.node, at: 2, to: output)
+  }
+
+  /// Alpha is in the weight now; beta is in the bias unless that was left as it is.
+  private mutating func foldGemmFactors(_ layer: WeightLayer, _ bias: LayerBias.Form) {
+    editor.change(node: layer.node) { node in
+      node.attributes["alpha"] = nil
+      if case .other = bias {} else { node.attributes["beta"] = nil }
+    }
+  }
+
+  // MARK: Activations
+
+  private func parameter(_ value: ValueID) -> Parameters {
+    guard let known = parameters[tensors.source(of: value)] else {
+      preconditionFailure("\(editor.graph[value].name) is not among the quantized tensors")
+    }
+    return known
+  }
+
+  private mutating func connect(_ value: ValueID) {
+    let readers = (index.uses[value] ?? []).filter { reads(value, $0) }
+    let producer = index.producers[value]
+    let name = editor.graph[value].name
+    var float = value
+    // A convolution whose result leaves the graph is quantized too: its float result gets a name of its own
+    // and the graph's output is what comes out of DequantizeLinear.
+    let leavesGraph = tensors.convolutionOutputs.contains(value) && index.isGraphOutput(value)
+    if leavesGraph, let producer, let position = editor.nodes[producer].outputs.firstIndex(of: value) {
+      let renamed = editor.addValue("\(name).float", type: .float32)
+      editor.change(node: producer) { $0.outputs[position] = renamed }
+      float = renamed
+    } else if readers.isEmpty {
+      return
+    }
+    let parameter = parameter(value)
+    let codes = editor.addValue("\(name).q", type: .uint8)
+    editor.insert(
+      Node(
+        name: "\(name)/quantize", op: "QuantizeLinear",
+        inputs: [float, parameter.scale, parameter.zeroPoint],
+        outputs: [codes]), after: producer)
+    if float != value {
+      editor.insert(dequantize(name, codes, parameter, output: value), after: producer)
+    }
+    for use in readers {
+      let output = editor.addValue("\(name).dq", type: .float32)
+      editor.insert(dequantize(name, codes, parameter, output: output), before: use.node)
+      editor.setInput(of: use.node, at: use.position, to: output)
+    }
+  }
+
+  private func dequantize(
+    _ name: String, _ codes: ValueID, _ parameter: Parameters, output: ValueID
+  ) -> Node {
+    Node(
+      name: "\(name)/dequantize", op: "DequantizeLinear",
+      inputs: [codes, parameter.scale, parameter.zeroPoint], outputs: [output])
+  }
+
+  /// Whether this reader takes the quantized form: the layers themselves, operators that pass it on, and every
+  /// reader of a convolution. Others keep the float value, which costs them nothing.
+  private func reads(_ value: ValueID, _ use: GraphIndex.Use) -> Bool {
+    if use.position == 0 && layerNodes.contains(use.node) { return true }
+    if tensors.convolutionOutputs.contains(value) { return true }
+    let node = editor.nodes[use.node]
+    if use.position == 0 && tensors.passesOn(value, node) { return true }
+    // Between quantized tensors: an addition or average that other runtimes compute in integers as well.
+    return node.outputs.count == 1 && tensors.contains(node.outputs[0])
+      && tensors.convolutionOutputs.contains(tensors.source(of: value))
+  }
+}

@@ -1,0 +1,72 @@
+import Engine
+import GraphIR
+import Tensors
+import Testing
+
+@testable import Compression
+
+/// The bundled models with the bundled data: what a user sees first.
+@Suite struct DigitsTests {
+  private static let config =
+    String(#filePath.dropLast("Tests/CompressionTests/DigitsTests.swift".count)) + "config"
+
+  private func compress(_ recipe: String, _ name: String = "digits") throws -> Report {
+    let path = "\(Self.config)/models/\(name)/1/model.onnx"
+    let model = try Model.load(path: path)
+    let output = try Compressor.run(
+      CompressionInput(
+        model: model, fileBytes: try model.serialized().count, sourceSHA256: "",
+        recipe: try Recipe.parse(Array(recipe.utf8)),
+        calibration: try Dataset(path: "\(Self.config)/datasets/digits-train.npz"),
+        evaluation: try Dataset(path: "\(Self.config)/datasets/digits-test.npz")), progress: { _ in true })
+    return output.report
+  }
+
+  private func accuracies(_ report: Report) throws -> (before: Double, after: Double) {
+    (try #require(report.before.metric?.value), try #require(report.after.metric?.value))
+  }
+
+  @Test(arguments: ["dynamic", "static", "none"]) func int8KeepsTheAccuracy(activations: String) throws {
+    let report = try compress(#"{"steps":[{"quantize":{"weights":"int8","activations":"\#(activations)"}}]}"#)
+    let (before, after) = try accuracies(report)
+    #expect((before * 719).rounded() == 706)
+    #expect(before - after <= 0.005)
+    #expect(report.sizeRatio <= 0.30)
+    #expect(report.layers.allSatisfy { !$0.methods.isEmpty })
+  }
+
+  @Test(arguments: ["minmax", "moving_average", "percentile", "entropy", "mse"])
+  func everyCalibratorKeepsTheAccuracy(calibrator: String) throws {
+    let report = try compress(
+      #"{"steps":[{"quantize":{"activations":"static","calibrator":"\#(calibrator)"}}]}"#)
+    let (before, after) = try accuracies(report)
+    #expect(before - after <= 0.005)
+  }
+
+  @Test(arguments: ["layer", "global"], ["dynamic", "static"])
+  func halfPrunedAndInt8(scope: String, activations: String) throws {
+    let report = try compress(
+      #"{"steps":[{"prune":{"sparsity":0.5,"scope":"\#(scope)"}},{"quantize":{"activations":"\#(activations)"}}]}"#
+    )
+    let (before, after) = try accuracies(report)
+    #expect(before - after <= 0.03)
+    #expect(report.sizeRatio <= 0.30)
+    let sparsity = report.layers.compactMap(\.sparsity)
+    #expect(sparsity.reduce(0, +) / Double(sparsity.count) > 0.3)
+  }
+
+  /// Chance alone does worse than magnitude, or the ranking means nothing.
+  @Test func magnitudeBeatsChance() throws {
+    let magnitude = try compress(#"{"steps":[{"prune":{"sparsity":0.7,"repair":"none"}}]}"#)
+    let random = try compress(#"{"steps":[{"prune":{"method":"random","sparsity":0.7,"repair":"none"}}]}"#)
+    #expect(try accuracies(magnitude).after > accuracies(random).after + 0.05)
+  }
+
+  @Test func theConvolutionalModelGoesThroughStaticInt8() throws {
+    let report = try compress(#"{"preset":"balanced"}"#, "digits-cnn")
+    let (before, after) = try accuracies(report)
+    #expect(before - after <= 0.005)
+    #expect(report.layers.map(\.op) == ["Conv", "Conv", "Gemm"])
+    #expect(report.layers.allSatisfy { $0.methods == ["int8 static"] })
+  }
+}
