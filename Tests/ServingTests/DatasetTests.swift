@@ -37,7 +37,11 @@ import Testing
   @Test func datasetsSurviveARestart() throws {
     let rig = CoreRig()
     let stored: DatasetInfo
-    do { stored = try upload(try rig.core(), "d", try archive(3)) }
+    do {
+      let core = try rig.core()
+      stored = try upload(core, "d", try archive(3))
+      core.stop()
+    }
     let core = try rig.core()
     #expect(try core.datasets.dataset("d") == stored)
   }

@@ -48,15 +48,12 @@ final class PendingRequest: Sendable {
     return nil
   }
 
-  /// Answers with an error; the answers after the first are dropped. Returns false for those.
-  @discardableResult
-  func fail(_ error: ServingError) -> Bool {
-    let isFirst = assembly.withLock { assembly in
+  /// True for the one caller that may answer with an error; false when the request has its answer already.
+  func claim() -> Bool {
+    assembly.withLock { assembly in
       defer { assembly.isCompleted = true }
       return !assembly.isCompleted
     }
-    if isFirst { request.completion(.failure(error)) }
-    return isFirst
   }
 
   /// What one run contributed to a request.
@@ -71,17 +68,17 @@ final class PendingRequest: Sendable {
   }
 
   enum Progress {
-    case answered(queueNanoseconds: Int)
+    /// Every row is there: the caller answers with this.
+    case complete(InferenceResult)
     /// More runs are to come, or the request was answered before.
     case partial
     /// The runs of a divided request gave outputs that do not fit together.
     case inconsistent
   }
 
-  /// Takes in the outputs of a run and answers once every row is there.
-  func complete(with run: Contribution) -> Progress {
-    var result: InferenceResult?
-    let progress: Progress = assembly.withLock { assembly in
+  /// Takes in the outputs of a run.
+  func add(_ run: Contribution) -> Progress {
+    assembly.withLock { assembly in
       if assembly.isCompleted { return .partial }
       assembly.queueNanoseconds = assembly.queueNanoseconds ?? run.queueNanoseconds
       assembly.computeNanoseconds += run.computeNanoseconds
@@ -97,15 +94,12 @@ final class PendingRequest: Sendable {
       }
       if assembly.missingRows > 0 { return .partial }
       assembly.isCompleted = true
-      let queued = assembly.queueNanoseconds ?? 0
-      result = InferenceResult(
-        outputs: assembly.outputs, queueNanoseconds: queued, computeNanoseconds: assembly.computeNanoseconds,
-        batchSize: assembly.largestBatch)
-      assembly.outputs = []
-      return .answered(queueNanoseconds: queued)
+      defer { assembly.outputs = [] }
+      return .complete(
+        InferenceResult(
+          outputs: assembly.outputs, queueNanoseconds: assembly.queueNanoseconds ?? 0,
+          computeNanoseconds: assembly.computeNanoseconds, batchSize: assembly.largestBatch))
     }
-    if let result { request.completion(.success(result)) }
-    return progress
   }
 }
 

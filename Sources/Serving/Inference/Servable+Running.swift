@@ -4,10 +4,10 @@ import Tensors
 
 extension Servable: BatchRunner {
   func refuse(_ pending: PendingRequest, _ error: ServingError) {
-    if pending.fail(error) {
-      statistics.recordFailure(
-        error, request: pending.submitted.duration(to: workers.clock.now()).nanoseconds)
-    }
+    if !pending.claim() { return }
+    // Counted before it is told, so that whoever has the answer finds it in the statistics.
+    statistics.recordFailure(error, request: age(of: pending))
+    pending.request.completion(.failure(error))
   }
 
   func run(_ batch: Batch, on team: ThreadTeam?) {
@@ -33,21 +33,26 @@ extension Servable: BatchRunner {
         refuse(pending, error)
         continue
       }
-      let progress = pending.complete(
-        with: PendingRequest.Contribution(
+      let progress = pending.add(
+        PendingRequest.Contribution(
           rows: slice.rows, outputs: outputs,
           queueNanoseconds: pending.submitted.duration(to: batch.taken).nanoseconds,
           computeNanoseconds: run.times.total, batchSize: run.rows))
       switch progress {
       case .partial: break
-      case .answered(let queued):
-        let total = pending.submitted.duration(to: workers.clock.now()).nanoseconds
-        statistics.recordSuccess(request: total, queue: queued, times: run.times)
+      case .complete(let result):
+        statistics.recordSuccess(
+          request: age(of: pending), queue: result.queueNanoseconds, times: run.times)
+        pending.request.completion(.success(result))
       case .inconsistent:
         runsAlone.store(true, ordering: .relaxed)
         refuse(pending, .inference(reason: "the model's outputs cannot be divided by rows"))
       }
     }
+  }
+
+  private func age(of pending: PendingRequest) -> Int {
+    pending.submitted.duration(to: workers.clock.now()).nanoseconds
   }
 
   /// After a failed run: its requests are run one by one, so that only those that cause the failure get it.
