@@ -42,6 +42,8 @@ public enum FileBytes {
 /// whole, as `FileBytes.write` does.
 public final class MappedFile: @unchecked Sendable {
   // Sendable because the mapping is read-only and lives as long as the object.
+
+  /// Only good while this object lives: hold it with `withExtendedLifetime` around what reads them.
   public let bytes: UnsafeRawBufferPointer
 
   /// Maps all of the open regular file `descriptor`, which the caller closes; `name` is for messages.

@@ -1,0 +1,151 @@
+import ONNXFormat
+import Tensors
+import Testing
+
+@testable import GraphIR
+
+struct LoadingTests {
+  /// A file with `node`s given as (operator, inputs, outputs).
+  private func file(
+    _ nodes: [(String, [String], [String])], inputs: [String] = ["x"], outputs: [String] = ["y"],
+    change: (inout Onnx_ModelProto) -> Void = { _ in }
+  ) throws -> [UInt8] {
+    var model = Onnx_ModelProto()
+    model.irVersion = 10
+    model.opsetImport = [opset("", 21)]
+    model.graph.name = "g"
+    model.graph.node = nodes.map { type, inputs, outputs in
+      var node = Onnx_NodeProto()
+      node.opType = type
+      node.input = inputs
+      node.output = outputs
+      return node
+    }
+    model.graph.input = inputs.map(info)
+    model.graph.output = outputs.map(info)
+    change(&model)
+    return try ModelFile.encode(model)
+  }
+
+  private func opset(_ domain: String, _ version: Int64) -> Onnx_OperatorSetIdProto {
+    var opset = Onnx_OperatorSetIdProto()
+    opset.domain = domain
+    opset.version = version
+    return opset
+  }
+
+  private func info(_ name: String) -> Onnx_ValueInfoProto {
+    var info = Onnx_ValueInfoProto()
+    info.name = name
+    return info
+  }
+
+  private func tensor(_ name: String, _ elements: [Float]) -> Onnx_TensorProto {
+    var tensor = Onnx_TensorProto()
+    tensor.name = name
+    tensor.dataType = 1
+    tensor.dims = [Int64(elements.count)]
+    tensor.floatData = elements
+    return tensor
+  }
+
+  @Test func ordersNodes() throws {
+    let bytes = try file([("Relu", ["b"], ["y"]), ("Neg", ["a"], ["b"]), ("Abs", ["x"], ["a"])])
+    #expect(try Model.load(bytes: bytes).graph.operators == ["Abs", "Neg", "Relu"])
+  }
+
+  @Test func keepsTheOrderOfOrderedNodes() throws {
+    let bytes = try file([("Neg", ["x"], ["b"]), ("Abs", ["x"], ["a"]), ("Add", ["a", "b"], ["y"])])
+    #expect(try Model.load(bytes: bytes).graph.operators == ["Neg", "Abs", "Add"])
+  }
+
+  @Test func refusesWrongGraphs() throws {
+    let relu = [("Relu", ["x"], ["y"])]
+    let cases: [(bytes: [UInt8], error: GraphError)] = [
+      (
+        try file([("Add", ["x", "y"], ["b"]), ("Relu", ["b"], ["y"])]),
+        .cycle(graph: "g", node: "b")
+      ),
+      (try file(relu + relu), .duplicateValue(graph: "g", value: "y")),
+      (try file(relu, inputs: ["x", "x"]), .duplicateValue(graph: "g", value: "x")),
+      (
+        try file([("Relu", ["z"], ["y"])]),
+        .undefinedValue(graph: "g", value: "z", reader: "node 'y' (Relu)")
+      ),
+      (try file(relu, outputs: ["q"]), .undefinedValue(graph: "g", value: "q", reader: "output 'q'")),
+      (try file(relu) { $0.irVersion = 2 }, .unsupportedIRVersion(2)),
+      (try file(relu) { $0.irVersion = 14 }, .unsupportedIRVersion(14)),
+      (
+        try file(relu) { $0.opsetImport = [opset("", 6)] }, .unsupportedOpset(domain: "", version: 6)
+      ),
+      (
+        try file(relu) { $0.opsetImport = [opset("ai.onnx", 26)] },
+        .unsupportedOpset(domain: "", version: 26)
+      ),
+      (
+        try file(relu) { $0.opsetImport = [] },
+        .invalidNode(name: "y", op: "Relu", reason: "no opset of ai.onnx is imported")
+      ),
+      (
+        try file(relu) { $0.graph.initializer = [tensor("w", [1]), tensor("w", [2])] },
+        .duplicateValue(graph: "g", value: "w")
+      ),
+      (
+        try file(relu) { model in
+          var claim = tensor("w", [1])
+          claim.dims = [1 << 40]
+          model.graph.initializer = [claim]
+        },
+        .invalidTensor(
+          name: "w", reason: "float32 [1099511627776] takes 4398046511104 bytes, but 4 are present")
+      ),
+      ([], .file("not a valid ONNX file: the file is empty")),
+      ([0x08, 0x0A], .file("not a valid ONNX file: it has no graph")),
+    ]
+    for (bytes, error) in cases { #expect(throws: error) { try Model.load(bytes: bytes) } }
+  }
+
+  @Test func everyTruncationIsAnError() throws {
+    let bytes = try file([("Relu", ["x"], ["y"])]) { $0.graph.initializer = [tensor("w", [1, 2])] }
+    for count in 0..<bytes.count {
+      // A cut between the fields of the model itself leaves a model without the rest.
+      guard let model = try? Model.load(bytes: Array(bytes[..<count])) else { continue }
+      #expect(model.graph.nodes.isEmpty || !bytes[count...].contains(0x3A), "cut at \(count)")
+    }
+  }
+
+  @Test func externalDataStaysInTheDirectory() throws {
+    let bytes = try file([("Relu", ["x"], ["y"])]) { model in
+      var tensor = tensor("w", [])
+      tensor.dims = [4]
+      tensor.dataLocation = .external
+      var entry = Onnx_StringStringEntryProto()
+      entry.key = "location"
+      entry.value = "../../etc/passwd"
+      tensor.externalData = [entry]
+      model.graph.initializer = [tensor]
+    }
+    #expect(
+      throws: GraphError.invalidTensor(
+        name: "w", reason: "external data: location '../../etc/passwd' leaves the model's directory")
+    ) { try Model.load(bytes: bytes, directory: "/tmp") }
+  }
+
+  @Test func initializersOfOldFilesAreConstants() throws {
+    func bytes(_ irVersion: Int64) throws -> [UInt8] {
+      try file([("Add", ["x", "w"], ["y"])], inputs: ["x", "w"]) { model in
+        model.irVersion = irVersion
+        model.graph.initializer = [tensor("w", [1])]
+      }
+    }
+    let old = try Model.load(bytes: bytes(3))
+    #expect(old.graph.inputs.map { old.graph[$0].name } == ["x"])
+    #expect(old.graph.constant(old.graph.nodes[0].inputs[1]) != nil)
+    let message = try ModelFile.decodeTrusted(old.serialized(), as: Onnx_ModelProto.self)
+    #expect(message.graph.input.map(\.name) == ["x", "w"])
+    let new = try Model.load(bytes: bytes(4))
+    #expect(new.graph.inputs.count == 2)
+    #expect(new.graph.requiredInputs.count == 1)
+    #expect(new.graph.constant(new.graph.nodes[0].inputs[1]) == nil)
+  }
+}

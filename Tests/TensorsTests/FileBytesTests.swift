@@ -1,0 +1,84 @@
+import Glibc
+import Testing
+
+@testable import Tensors
+
+struct FileBytesTests {
+  @Test func writesAndMaps() throws {
+    try withTemporaryDirectory { directory in
+      let path = directory + "/a"
+      for bytes in [[], [1, 2, 3], [UInt8](repeating: 7, count: 100_000)] as [[UInt8]] {
+        try FileBytes.write(bytes, path: path)
+        #expect(try contents(of: path) == bytes)
+      }
+      #expect(try names(in: directory) == ["a"])
+    }
+  }
+
+  @Test func abandonedFileLeavesNothing() throws {
+    try withTemporaryDirectory { directory in
+      try FileBytes.write([1], path: directory + "/a")
+      do {
+        var file = try AtomicFile(path: directory + "/a")
+        try [UInt8(2), 3].withUnsafeBytes { try file.append($0) }
+      }
+      #expect(try contents(of: directory + "/a") == [1])
+      #expect(try names(in: directory) == ["a"])
+    }
+  }
+
+  @Test func alignmentLeavesZeros() throws {
+    try withTemporaryDirectory { directory in
+      var file = try AtomicFile(path: directory + "/a")
+      try [UInt8(9)].withUnsafeBytes { try file.append($0) }
+      try file.align(to: 4)
+      try [UInt8(8)].withUnsafeBytes { try file.append($0) }
+      #expect(file.count == 5)
+      try file.commit()
+      #expect(try contents(of: directory + "/a") == [9, 0, 0, 0, 8])
+    }
+  }
+
+  @Test func refusesWhatIsNoFile() throws {
+    #expect(throws: FileError.cannotOpen(path: "/nowhere/a", code: ENOENT)) {
+      try FileBytes.map(path: "/nowhere/a")
+    }
+    #expect(throws: FileError.notRegular(path: "/")) { try FileBytes.map(path: "/") }
+    #expect(throws: FileError.cannotOpen(path: "/nowhere/a", code: ENOENT)) {
+      try FileBytes.write([1], path: "/nowhere/a")
+    }
+  }
+
+  @Test(arguments: [("a", "."), ("/a", "/"), ("b/a", "b"), ("/c/b/a", "/c/b")])
+  func directory(_ path: String, _ expected: String) {
+    #expect(FileBytes.directory(of: path) == expected)
+  }
+
+  private func contents(of path: String) throws -> [UInt8] {
+    let file = try FileBytes.map(path: path)
+    return withExtendedLifetime(file) { Array(file.bytes) }
+  }
+
+  private func withTemporaryDirectory(_ body: (String) throws -> Void) throws {
+    var template = Array("/tmp/adze-files-XXXXXX".utf8CString)
+    let directory = String(cString: try #require(mkdtemp(&template)))
+    defer {
+      for name in (try? names(in: directory)) ?? [] { unlink(directory + "/" + name) }
+      rmdir(directory)
+    }
+    try body(directory)
+  }
+
+  private func names(in directory: String) throws -> [String] {
+    let stream = try #require(opendir(directory))
+    defer { closedir(stream) }
+    var names: [String] = []
+    while let entry = readdir(stream) {
+      let name = withUnsafePointer(to: &entry.pointee.d_name) {
+        $0.withMemoryRebound(to: CChar.self, capacity: 256) { String(cString: $0) }
+      }
+      if name != "." && name != ".." { names.append(name) }
+    }
+    return names.sorted()
+  }
+}
