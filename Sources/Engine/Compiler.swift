@@ -28,6 +28,8 @@ extension Program {
     let folder = ConstantFolder(options: options)
     try Passes.simplify(&model, evaluate: folder.evaluate)
     try TypePropagation.run(&model.graph)
+    try Fusion.apply(to: &model.graph, folder: folder, isEnabled: options.fuse)
+    try TypePropagation.run(&model.graph)
   }
 
   private static func decode(_ graph: Graph, _ options: CompileOptions) throws(EngineError) -> [CompiledNode]

@@ -1,45 +1,65 @@
 import GraphIR
 import Tensors
 
-extension EngineTable {
-  /// The domain of operators that only the engine makes, by joining others.
+/// Operators that only the engine makes, by joining others.
+enum FusedOperator {
   static let domain = "ai.adze"
 
+  /// MatMul with a bias for each column (input 2) and an activation.
+  static let matMul = OperatorName(domain: domain, type: "MatMul")
+  /// Gemm and Conv with an activation.
+  static let gemm = OperatorName(domain: domain, type: "Gemm")
+  static let conv = OperatorName(domain: domain, type: "Conv")
+  /// x, w, w_scale, w_zero_point, bias: rows of float32 x are quantized on the way.
+  static let dynamicMatMul = OperatorName(domain: domain, type: "DynamicQuantizedMatMul")
+  /// x, x_scale, x_zero_point, w, w_scale, w_zero_point, bias, y_scale, y_zero_point. Without the last two the
+  /// result is float32.
+  static let quantizedMatMul = OperatorName(domain: domain, type: "QuantizedMatMul")
+  static let quantizedConv = OperatorName(domain: domain, type: "QuantizedConv")
+}
+
+extension EngineTable {
   /// The rule of an operator of a model, or of one that fusion makes.
   static func rule(for op: OperatorName) -> OperatorRule? {
-    if op.domain == domain { return fusedRules[op] }
-    return OperatorTable.rule(for: op)
+    op.domain == FusedOperator.domain ? fusedRules[op] : OperatorTable.rule(for: op)
   }
 
   private static let fusedRules: [OperatorName: OperatorRule] = {
     let rules = [
-      fusedRule("MatMul", base: "MatMul", inputs: 2...3, baseInputs: 2),
-      fusedRule("Gemm", base: "Gemm", inputs: 2...3, baseInputs: 3),
-      fusedRule("Conv", base: "Conv", inputs: 2...3, baseInputs: 3),
+      fusedRule(FusedOperator.matMul, like: "MatMul", inputs: 2...3, seen: [0, 1]),
+      fusedRule(FusedOperator.gemm, like: "Gemm", inputs: 2...3, seen: [0, 1, 2]),
+      fusedRule(FusedOperator.conv, like: "Conv", inputs: 2...3, seen: [0, 1, 2]),
+      fusedRule(FusedOperator.dynamicMatMul, like: "MatMulInteger", inputs: 3...5, seen: [0, 1]),
+      fusedRule(FusedOperator.quantizedMatMul, like: "MatMulInteger", inputs: 6...9, seen: [0, 3]),
+      fusedRule(FusedOperator.quantizedConv, like: "ConvInteger", inputs: 6...9, seen: [0, 3]),
     ].compactMap { $0 }
     return Dictionary(uniqueKeysWithValues: rules.map { ($0.op, $0) })
   }()
 
-  /// The rule of a fused operator whose outputs have the types that its base operator gives them: it sees the
-  /// first `baseInputs` inputs and the attributes that are its own.
+  /// A rule that takes the output's shape from another operator's rule, which sees only the inputs `seen`.
+  /// 8-bit products give float32, or the type of input 8, their zero point, when that is there.
   private static func fusedRule(
-    _ type: String, base: OperatorName, inputs: ClosedRange<Int>, baseInputs: Int
+    _ op: OperatorName, like base: OperatorName, inputs: ClosedRange<Int>, seen: [Int]
   ) -> OperatorRule? {
     guard let baseRule = OperatorTable.rule(for: base) else { return nil }
     let extra = [Activation.AttributeName.op, Activation.AttributeName.alpha, Activation.AttributeName.beta]
-    return OperatorRule(
-      OperatorName(domain: domain, type: type), inputs: inputs, attributes: baseRule.attributes + extra
-    ) { context throws(GraphError) in
+    let isInteger = base.type.hasSuffix("Integer")
+    return OperatorRule(op, inputs: inputs, attributes: baseRule.attributes + extra) { context throws(GraphError) in
       var node = context.node
       node.op = base
-      node.inputs = Array(node.inputs.prefix(baseInputs))
+      node.inputs = seen.map { $0 < node.inputs.count ? node.inputs[$0] : .none }
       for name in extra { node.attributes[name] = nil }
-      var inner = InferenceContext(
-        node: node, inputTypes: node.inputs.indices.map { context.valueType($0) },
-        constants: node.inputs.indices.map { context.constant($0) })
+      var types = seen.map { context.valueType($0) }
+      if op == FusedOperator.dynamicMatMul {
+        types[0] = types[0]?.tensor.map { .tensor(TensorType(.uint8, $0.dimensions)) }
+      }
+      var inner = InferenceContext(node: node, inputTypes: types, constants: seen.map { context.constant($0) })
       try baseRule.infer(&inner)
-      for (index, type) in inner.outputTypes.enumerated() {
-        if let type { context.setOutput(index, type) }
+      guard let type = inner.outputTypes[0] else { return }
+      if isInteger, let tensor = type.tensor {
+        context.setOutput(0, context.element(8) ?? .float32, tensor.dimensions)
+      } else {
+        context.setOutput(0, type)
       }
     }
   }

@@ -8,7 +8,7 @@ extension EngineTable {
       if source.element(0) == .float64 { return PlainConvolution<Double>() }
       return try ConvolutionOperator(source)
     },
-    OperatorEntry("ai.adze.Conv", types: .single, widensHalves: false) { try ConvolutionOperator($0) },
+    OperatorEntry(FusedOperator.conv, types: .single, widensHalves: false) { try ConvolutionOperator($0) },
     OperatorEntry("ConvTranspose", types: .floats) { source in
       if source.element(0) == .float64 { return TransposedConvolution<Double>() }
       return TransposedConvolution<Float>()

@@ -12,8 +12,7 @@ extension EngineTable {
         a: 3, b: 0, aZeroPoint: 5, bZeroPoint: 2, aScale: 4, bScale: 1, cScale: 6, cZeroPoint: 7, bias: 8)
       return try IntegerConvolution(source, roles, output: .quantized)
     },
-    // x, x_scale, x_zero_point, w, w_scale, w_zero_point, bias (float32), y_scale, y_zero_point
-    OperatorEntry("ai.adze.QuantizedConv", types: .eightBit) { source in
+    OperatorEntry(FusedOperator.quantizedConv, types: .eightBit) { source in
       let roles = Roles(
         a: 3, b: 0, aZeroPoint: 5, bZeroPoint: 2, aScale: 4, bScale: 1, cScale: 7, cZeroPoint: 8, bias: 6)
       return try IntegerConvolution(

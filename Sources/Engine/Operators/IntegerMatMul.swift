@@ -12,8 +12,10 @@ extension EngineTable {
         a: 0, b: 3, aZeroPoint: 2, bZeroPoint: 5, aScale: 1, bScale: 4, cScale: 6, cZeroPoint: 7)
       return try IntegerMatMul(source, roles, output: .quantized)
     },
-    // x, x_scale, x_zero_point, w, w_scale, w_zero_point, bias, y_scale, y_zero_point
-    OperatorEntry("ai.adze.QuantizedMatMul", types: .eightBit) { source in
+    OperatorEntry(FusedOperator.dynamicMatMul, types: .single, widensHalves: false) {
+      try DynamicQuantizedMatMul($0)
+    },
+    OperatorEntry(FusedOperator.quantizedMatMul, types: .eightBit) { source in
       let roles = Roles(
         a: 0, b: 3, aZeroPoint: 2, bZeroPoint: 5, aScale: 1, bScale: 4, cScale: 7, cZeroPoint: 8, bias: 6)
       return try IntegerMatMul(
@@ -44,7 +46,6 @@ struct IntegerMatMul: ShapedOperator {
   let output: Output
   let aSigned: Bool
   let bSigned: Bool
-  let transposesB: Bool
   let activation: Activation?
   private let packed = PackedWeights()
 
@@ -57,17 +58,13 @@ struct IntegerMatMul: ShapedOperator {
     if output == .quantized, let element = source.outputElement(), ![ElementType].eightBit.contains(element) {
       throw OperatorFailure.type(element)
     }
-    transposesB = try source.node.flag("transB")
     activation = try Activation(fusedInto: source.node)
   }
 
   func prepare(_ request: PrepareRequest) throws -> Kernel {
-    let b = try request.input(roles.b).shape
-    let shape = try MatMulShape(
-      try request.input(roles.a).shape, transposesB ? Shape([b[1], b[0]]) : b)
+    let shape = try MatMulShape(try request.input(roles.a).shape, try request.input(roles.b).shape)
     if shape.rows * shape.columns * shape.pairs.count == 0 { return .nothing }
-    var product = MatMulOperator.product(shape)
-    product.transposesB = transposesB
+    let product = MatMulOperator.product(shape)
     let parameters = try parameters(request, product)
     return try kernel(request, product, parameters)
   }
@@ -171,9 +168,8 @@ struct IntegerPacking {
   var byteCount: Int { matrixBytes * product.bOffsets.count }
 
   private func pack(_ b: UnsafeRawPointer, _ packed: UnsafeMutableRawPointer, _ panels: Range<Int>) {
-    let (kStride, nStride) = product.transposesB ? (1, product.depth) : (product.columns, 1)
     Kernels.current.pack_b_i8(
-      b, isSigned, kStride, nStride, product.depth, product.columns, packed, panels.lowerBound,
+      b, isSigned, product.columns, 1, product.depth, product.columns, packed, panels.lowerBound,
       panels.upperBound)
   }
 

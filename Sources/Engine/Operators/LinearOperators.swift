@@ -11,8 +11,8 @@ extension EngineTable {
       if source.element(0) == .float32 { return try GemmOperator(source) }
       return try source.element(0, in: .numbers).withArithmetic(PlainGemmFactory(source: source))
     },
-    OperatorEntry("ai.adze.MatMul", types: .single, widensHalves: false) { try MatMulOperator($0) },
-    OperatorEntry("ai.adze.Gemm", types: .single, widensHalves: false) { try GemmOperator($0) },
+    OperatorEntry(FusedOperator.matMul, types: .single, widensHalves: false) { try MatMulOperator($0) },
+    OperatorEntry(FusedOperator.gemm, types: .single, widensHalves: false) { try GemmOperator($0) },
   ]
 }
 
