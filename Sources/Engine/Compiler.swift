@@ -23,6 +23,7 @@ extension Program {
   }
 
   private static func simplify(_ model: inout Model, _ options: CompileOptions) throws {
+    model = try model.raised()
     try model.graph.verify()
     try model.graph.inferTypes()
     let folder = ConstantFolder(options: options)

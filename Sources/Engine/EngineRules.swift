@@ -44,7 +44,8 @@ extension EngineTable {
     guard let baseRule = OperatorTable.rule(for: base) else { return nil }
     let extra = [Activation.AttributeName.op, Activation.AttributeName.alpha, Activation.AttributeName.beta]
     let isInteger = base.type.hasSuffix("Integer")
-    return OperatorRule(op, inputs: inputs, attributes: baseRule.attributes + extra) { context throws(GraphError) in
+    return OperatorRule(op, inputs: inputs, attributes: baseRule.attributes + extra) {
+      context throws(GraphError) in
       var node = context.node
       node.op = base
       node.inputs = seen.map { $0 < node.inputs.count ? node.inputs[$0] : .none }
@@ -53,7 +54,8 @@ extension EngineTable {
       if op == FusedOperator.dynamicMatMul {
         types[0] = types[0]?.tensor.map { .tensor(TensorType(.uint8, $0.dimensions)) }
       }
-      var inner = InferenceContext(node: node, inputTypes: types, constants: seen.map { context.constant($0) })
+      var inner = InferenceContext(
+        node: node, inputTypes: types, constants: seen.map { context.constant($0) })
       try baseRule.infer(&inner)
       guard let type = inner.outputTypes[0] else { return }
       if isInteger, let tensor = type.tensor {

@@ -16,7 +16,8 @@ extension Fusion {
     var changes = 0
     for (index, node) in graph.nodes.enumerated() {
       guard view.element(node.outputs.first ?? .none) == .float32, let input = node.inputs.first,
-        let writer = view.uses.writer(of: input), view.uses.readCount(of: input) == 1, !view.uses.isOutput(input),
+        let writer = view.uses.writer(of: input), view.uses.readCount(of: input) == 1,
+        !view.uses.isOutput(input),
         let fusedOp = fusedForms[graph.nodes[writer].op],
         graph.nodes[writer].attributes[Activation.AttributeName.op] == nil,
         let activation = try describe(node, view)
@@ -36,7 +37,9 @@ extension Fusion {
   }
 
   /// The name and numbers by which `Activation` makes the function of `node` again.
-  private static func describe(_ node: Node, _ view: FusionView) throws -> (op: String, alpha: Float, beta: Float)? {
+  private static func describe(_ node: Node, _ view: FusionView) throws -> (
+    op: String, alpha: Float, beta: Float
+  )? {
     guard let activation = try Activation(node: node, constant: view.constant) else { return nil }
     let isTanhGelu = try node.op == "Gelu" && GeluAttributes(node).approximation == .tanh
     return (isTanhGelu ? "GeluTanh" : node.op.type, activation.alpha, activation.beta)
@@ -87,7 +90,7 @@ extension Fusion {
       let scaled = view.soleWriter(erf.node.inputs[0], "Div", "Mul"), scaled.node.inputs[0] == x,
       let factor = view.scalar(scaled.node.inputs[1])
     else { return nil }
-    let wanted: Float = scaled.node.op == "Div" ? 2.0.squareRoot() : 0.5.squareRoot()
+    let wanted = scaled.node.op == "Div" ? Float(2).squareRoot() : Float(0.5).squareRoot()
     return abs(factor - wanted) < 1e-4 ? [sum.index, erf.index, scaled.index] : nil
   }
 

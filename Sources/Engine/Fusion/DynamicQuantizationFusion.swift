@@ -37,13 +37,16 @@ extension Fusion {
 
   private static func dynamicProduct(_ node: Node, _ view: FusionView) -> DynamicProduct? {
     for side in 0...1 {
-      guard let cast = view.soleWriter(node.inputs[side], "Cast"), view.element(cast.node.outputs[0]) == .float32,
+      guard let cast = view.soleWriter(node.inputs[side], "Cast"),
+        view.element(cast.node.outputs[0]) == .float32,
         let product = view.soleWriter(cast.node.inputs[0], "MatMulInteger"), product.node.hasInput(2),
         let quantize = view.writer(product.node.inputs[0], "DynamicQuantizeLinear"),
-        product.node.inputs[0] == quantize.node.outputs[0], product.node.inputs[2] == quantize.node.outputs[2],
+        product.node.inputs[0] == quantize.node.outputs[0],
+        product.node.inputs[2] == quantize.node.outputs[2],
         let weight = view.constant(product.node.inputs[1]), weight.shape.rank == 2,
         let scales = view.soleWriter(node.inputs[1 - side], "Mul"),
-        let scale = other(scales.node, than: quantize.node.outputs[1]), let weightScale = view.constant(scale),
+        let scale = other(scales.node, than: quantize.node.outputs[1]),
+        let weightScale = view.constant(scale),
         weightScale.type == .float32, fits(weightScale, columns: weight.shape[1])
       else { continue }
       let zeroPoint = product.node.hasInput(3) ? product.node.inputs[3] : .none
@@ -51,7 +54,8 @@ extension Fusion {
         guard let values = view.constant(zeroPoint), fits(values, columns: weight.shape[1]) else { continue }
       }
       return DynamicProduct(
-        name: product.node.name, x: quantize.node.inputs[0], weight: product.node.inputs[1], weightScale: scale,
+        name: product.node.name, x: quantize.node.inputs[0], weight: product.node.inputs[1],
+        weightScale: scale,
         weightZeroPoint: zeroPoint, nodes: [cast.index, product.index, scales.index])
     }
     return nil

@@ -18,7 +18,9 @@ extension Fusion {
     return changes
   }
 
-  private static func quantizedProduct(_ node: Node, _ view: FusionView, _ patch: inout GraphPatch) throws -> Node? {
+  private static func quantizedProduct(_ node: Node, _ view: FusionView, _ patch: inout GraphPatch) throws
+    -> Node?
+  {
     switch node.op {
     case "MatMul", "Gemm": return try quantizedMatMul(node, view, &patch)
     case "Conv": return quantizedConv(node, view)
@@ -40,7 +42,9 @@ extension Fusion {
   }
 
   /// One scale for the tensor, or one for each place on `axis`.
-  private static func hasScale(_ node: Node, along axis: Int, extent: Int, rank: Int, _ view: FusionView) -> Bool {
+  private static func hasScale(_ node: Node, along axis: Int, extent: Int, rank: Int, _ view: FusionView)
+    -> Bool
+  {
     if isSingle(node, view) { return true }
     let own = node.attributes.int("axis") ?? 1
     return (own < 0 ? own + rank : own) == axis && view.type(node.inputs[1])?.shape?.elementCount == extent
@@ -48,9 +52,12 @@ extension Fusion {
 
   private static func zeroPoint(_ node: Node) -> ValueID { node.hasInput(2) ? node.inputs[2] : .none }
 
-  private static func quantizedMatMul(_ node: Node, _ view: FusionView, _ patch: inout GraphPatch) throws -> Node? {
+  private static func quantizedMatMul(_ node: Node, _ view: FusionView, _ patch: inout GraphPatch) throws
+    -> Node?
+  {
     guard let x = dequantized(node.inputs[0], view), isSingle(x, view),
-      let w = dequantized(node.inputs[1], view), var weight = view.constant(w.inputs[0]), weight.shape.rank == 2
+      let w = dequantized(node.inputs[1], view), var weight = view.constant(w.inputs[0]),
+      weight.shape.rank == 2
     else { return nil }
     let isTransposed = node.op == "Gemm" && node.attributes.int("transB") == 1
     let columnAxis = isTransposed ? 0 : 1
@@ -62,7 +69,8 @@ extension Fusion {
         node.attributes.float("beta") ?? 1 == 1
       else { return nil }
       if node.hasInput(2) {
-        guard let values = view.constant(node.inputs[2]), values.type == .float32, values.elementCount == columns,
+        guard let values = view.constant(node.inputs[2]), values.type == .float32,
+          values.elementCount == columns,
           values.shape.dimensions.last == columns
         else { return nil }
         bias = patch.addConstant(view.graph[node.inputs[2]].name + "_row", try values.reshaped(to: [columns]))

@@ -85,7 +85,8 @@ struct DynamicQuantizedMatMul: ShapedOperator {
   }
 
   private func multiplication(
-    _ product: MatrixProduct, _ parameters: IntegerParameters, _ weights: IntegerPacking, _ buffer: AlignedBuffer,
+    _ product: MatrixProduct, _ parameters: IntegerParameters, _ weights: IntegerPacking,
+    _ buffer: AlignedBuffer,
     _ layout: Layout, _ threads: Int
   ) -> Kernel.Phase {
     let table = Kernels.current
