@@ -1,0 +1,43 @@
+import GraphIR
+import Tensors
+
+/// Counts multiply-accumulates from shapes alone, with every free extent taken as 1.
+struct MultiplyCount {
+  private let graph: Graph?
+  private let ids: [String: ValueID]
+
+  /// Shapes are inferred on the newest form of `model`; where that fails nothing is counted.
+  init(_ model: Model) {
+    var model = (try? model.raised()) ?? model
+    for id in model.graph.inputs {
+      guard let type = model.graph[id].type?.tensor, let dimensions = type.dimensions else { continue }
+      let extents = dimensions.map { Dimension.known($0.extent ?? 1) }
+      model.graph[id].type = .tensor(TensorType(type.element, extents))
+    }
+    // Types that the file declares for other values would contradict the extents chosen here.
+    for index in model.graph.values.indices where !model.graph.inputs.contains(ValueID(index)) {
+      model.graph.values[index].type = nil
+    }
+    graph = (try? model.graph.inferTypes()) == nil ? nil : model.graph
+    ids = Dictionary(
+      model.graph.values.indices.map { (model.graph.values[$0].name, ValueID($0)) },
+      uniquingKeysWith: { first, _ in first })
+  }
+
+  /// - Parameters:
+  ///   - layer: of the model that this was made from.
+  ///   - original: that model's graph, which names the layer's values.
+  func perSample(_ layer: WeightLayer, in original: Graph) -> Int? {
+    switch layer.kind {
+    case .convTranspose: elements(original[layer.activation].name).map { $0 * layer.shape.product(1..<layer.shape.rank) }
+    case .matMul: elements(original[layer.output].name).map { $0 * layer.shape[layer.shape.rank - 2] }
+    case .gemm(let isTransposed): elements(original[layer.output].name).map { $0 * layer.shape[isTransposed ? 1 : 0] }
+    case .conv: elements(original[layer.output].name).map { $0 * layer.shape.product(1..<layer.shape.rank) }
+    }
+  }
+
+  private func elements(_ name: String) -> Int? {
+    guard let graph, let id = ids[name] else { return nil }
+    return graph[id].type?.tensor?.shape?.checkedElementCount
+  }
+}
