@@ -64,6 +64,7 @@ struct Serve: AsyncParsableCommand {
 /// command may inherit an isolation that Dispatch does not keep.
 private func runServer(_ settings: ServeSettings, _ logger: Logger) throws {
   signal(SIGPIPE, SIG_IGN)
+  raiseDescriptorLimit()
   let server = try Server(configuration: settings.serving, transport: settings.transport, logger: logger)
   let stopped = DispatchSemaphore(value: 0)
   let queue = DispatchQueue(label: "adze.signals")
@@ -82,4 +83,12 @@ private func runServer(_ settings: ServeSettings, _ logger: Logger) throws {
   stopped.wait()
   for source in sources { source.cancel() }
   logger.info("stopped")
+}
+
+/// Every connection takes a descriptor, and the soft limit is often far below what the system allows.
+private func raiseDescriptorLimit() {
+  var limit = rlimit()
+  guard getrlimit(__rlimit_resource_t(RLIMIT_NOFILE.rawValue), &limit) == 0 else { return }
+  limit.rlim_cur = limit.rlim_max
+  setrlimit(__rlimit_resource_t(RLIMIT_NOFILE.rawValue), &limit)
 }
