@@ -41,7 +41,8 @@ final class Monitor<State>: @unchecked Sendable {
     case wait(Duration?)
   }
 
-  /// Calls `body` under the lock until it is done, sleeping in between with the lock released.
+  /// Calls `body` under the lock until it is done, sleeping in between with the lock released. Whoever shares the
+  /// processor goes first after a sleep: what it brings is seen then.
   func waitUntilDone<R>(_ body: (inout State) -> Decision<R>) -> R {
     pthread_mutex_lock(mutex)
     defer { pthread_mutex_unlock(mutex) }
@@ -51,6 +52,9 @@ final class Monitor<State>: @unchecked Sendable {
       case .wait(nil): pthread_cond_wait(condition, mutex)
       case .wait(let duration?): wait(atMost: duration)
       }
+      pthread_mutex_unlock(mutex)
+      sched_yield()
+      pthread_mutex_lock(mutex)
     }
   }
 

@@ -1,4 +1,5 @@
 import Engine
+import Glibc
 
 /// The threads that run models. They pull: a free one takes the next batch of the next model in turn, so batches grow
 /// by themselves while all are busy, and a busy model cannot starve a quiet one.
@@ -121,7 +122,9 @@ public final class WorkerPool: Sendable {
 
   /// Sleeps until there is something to do; nil when the pool stops.
   private func nextWork() -> Work? {
-    monitor.waitUntilDone { state in
+    // On a processor that event loops wait for, they go first and let the batch grow; on a free one this is nothing.
+    sched_yield()
+    return monitor.waitUntilDone { state in
       if state.turn.isEmpty && state.isStopping { return .done(nil) }
       if state.freeThreads == 0 { return .wait(nil) }
       let now = clock.now()

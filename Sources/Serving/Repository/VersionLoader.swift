@@ -61,8 +61,10 @@ struct VersionLoader: Sendable {
   }
 
   func servable(name: String, version: Int, program: Program, seconds: Double) -> Servable {
-    Servable(
+    let servable = Servable(
       name: name, version: version, program: program, configuration: configuration, workers: workers,
       statistics: metrics.statistics(model: name, version: version), loadSeconds: seconds)
+    servable.warm()
+    return servable
   }
 }
