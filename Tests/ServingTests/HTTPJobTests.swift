@@ -1,0 +1,131 @@
+import Tensors
+import Testing
+
+@testable import Serving
+
+@Suite struct HTTPJobTests {
+  let server: TestServer
+
+  private static let upload = Result { try TestServer.shared.get().uploadModel("recipes") }
+
+  init() throws { server = try TestServer.shared.get() }
+
+  @Test func compressMakesAVersion() throws {
+    try server.uploadModel("squeezed")
+    let reply = try server.post("/v2/models/squeezed/compress", #"{"preset":"safe","label":"tiny"}"#)
+    #expect(reply.status == 202, "\(reply.text)")
+    let location = try #require(reply.headers["location"])
+    let job = try server.endedJob(location)
+    #expect(job["state"] == "done", "\(job)")
+    #expect(job["version"] == 2)
+    #expect(job["progress"] == .double(1))
+    #expect(job["report"]?["note"] == "copied")
+    #expect(try server.get("/v2/models/squeezed/versions/2/report").json["note"] == "copied")
+    #expect(try server.get("/v2/models/squeezed/versions/1/report").status == 404)
+    let chosen = try server.post(
+      "/v2/models/squeezed/infer", TestModel.request(more: #","parameters":{"variant":"tiny"}"#))
+    #expect(try chosen.json["model_version"] == "2")
+    let jobs = try server.get("/v2/jobs?limit=1000").json["jobs"]?.array ?? []
+    #expect(jobs.contains { $0["id"] == job["id"] && $0["report"] == nil })
+
+    let events = try server.get(location + "/events")
+    #expect(events.headers["content-type"] == "text/event-stream; charset=utf-8")
+    #expect(events.text.hasPrefix("event: done\ndata: {\"id\":"))
+    #expect(events.text.hasSuffix("}\n\n"))
+  }
+
+  @Test(arguments: [
+    (#"{"steps":[{"prune":{"method":"guess"}}]}"#, "guess"), (#"{"steps":[{"shrink":{}}]}"#, "shrink"),
+    ("[", ""),
+    (#"{"preset":"tiny"}"#, "tiny"), (#"{"preset":"safe","evaluation":{"dataset":"nobody"}}"#, "nobody"),
+  ]) func badRecipes(body: String, text: String) throws {
+    try Self.upload.get()
+    let reply = try server.post("/v2/models/recipes/compress", body)
+    #expect((400..<500).contains(reply.status))
+    #expect(reply.error.contains(text), "\(reply.error)")
+  }
+
+  @Test func eventsFollowAJobToItsEnd() throws {
+    try server.uploadModel("followed")
+    let reply = try server.post("/v2/models/followed/compress", #"{"preset":"safe"}"#)
+    let location = try #require(reply.headers["location"])
+    let events = try server.get(location + "/events")
+    #expect(events.text.contains("event: done\n"))
+  }
+
+  @Test func failedJobSaysWhy() throws {
+    try server.uploadModel("failing")
+    let reply = try server.post("/v2/models/failing/compress", #"{"preset":"safe","label":"fail"}"#)
+    let job = try server.endedJob(reply.headers["location"])
+    #expect(job["state"] == "failed")
+    #expect(job["error"] == "the step failed")
+    #expect(try server.get("/v2/models/failing/versions/2").status == 404)
+  }
+
+  @Test func cancelledJob() throws {
+    let own = try TestServer()
+    defer { own.stop() }
+    try own.uploadModel("hanging")
+    let reply = try own.post("/v2/models/hanging/compress", #"{"preset":"safe","label":"hang"}"#)
+    let location = try #require(reply.headers["location"])
+    #expect(try own.delete(location).status == 200)
+    #expect(try own.endedJob(location)["state"] == "cancelled")
+  }
+
+  @Test func jobsThatAreNotThere() throws {
+    #expect(try server.get("/v2/jobs/999999").status == 404)
+    #expect(try server.get("/v2/jobs/999999/events").status == 404)
+    #expect(try server.delete("/v2/jobs/999999").status == 404)
+    #expect(try server.get("/v2/jobs/x").status == 400)
+    #expect(try server.get("/v2/jobs?limit=0").status == 400)
+  }
+
+  // MARK: One call
+
+  @Test(arguments: ["--http1.1", "--http2-prior-knowledge"]) func oneCall(version: String) throws {
+    let reply = try server.curl("/v2/compress?quantize=int8", version, "-T", "-", input: TestModel.bytes)
+    #expect(reply.status == 200, "\(reply.text)")
+    #expect(reply.body == TestModel.bytes)
+    let location = try #require(reply.headers["location"])
+    #expect(try server.get(location).json["kind"] == "one_call")
+    #expect(try server.get(location).json["state"] == "done")
+  }
+
+  @Test func oneCallThatFails() throws {
+    let failed = try server.put("/v2/compress?quantize=int8&label=fail", TestModel.bytes)
+    #expect(failed.status == 422)
+    #expect(failed.error == "the step failed")
+    #expect(try server.put("/v2/compress?quantize=int9", TestModel.bytes).error.contains("int9"))
+    #expect(try server.put("/v2/compress?squeeze=1", TestModel.bytes).status == 400)
+  }
+
+  @Test func oneCallWhoseClientGoesAway() throws {
+    let own = try TestServer()
+    defer { own.stop() }
+    _ = try? own.curl(
+      "/v2/compress?quantize=int8&label=hang", "-T", "-", "--max-time", "1", input: TestModel.bytes)
+    #expect(try own.endedJob("/v2/jobs/1")["state"] == "cancelled")
+  }
+
+  // MARK: Datasets
+
+  @Test func datasets() throws {
+    let path = RunDirectory.path("data.npz")
+    try Npz.write(
+      [
+        (name: "x", tensor: try Tensor(type: .float32, shape: [3, 4])),
+        (name: "labels", tensor: try Tensor(shape: [3], [0, 1, 2] as [Int64])),
+      ], path: path)
+    let upload = try server.curl("/v2/datasets/rows", "-T", path)
+    #expect(upload.status == 201, "\(upload.text)")
+    #expect(try upload.json["rows"] == 3)
+    #expect(try upload.json["arrays"]?.array?.first == ["name": "x", "datatype": "FP32", "shape": [3, 4]])
+    #expect(try server.get("/v2/datasets").json["datasets"]?.array?.contains { $0["name"] == "rows" } == true)
+    #expect(try server.get("/v2/datasets/rows").json["read_only"] == false)
+    #expect(try server.get("/v2/datasets/rows/file").body.count == upload.json["bytes"]?.int)
+    #expect(try server.delete("/v2/datasets/rows").status == 200)
+    #expect(try server.get("/v2/datasets/rows").status == 404)
+    #expect(try server.put("/v2/datasets/bad", Array("no zip".utf8)).status == 400)
+    #expect(try server.put("/v2/datasets/..%2Fbad", []).status == 400)
+  }
+}
