@@ -5,6 +5,6 @@ enum Endpoints {
     + ModelMetadataEndpoints.routes + ModelConfigurationEndpoint.routes + ModelStatisticsEndpoints.routes
     + InferEndpoint.routes + ModelControlEndpoints.routes + ModelUploadEndpoint.routes
     + ModelFileEndpoints.routes + ModelDeletionEndpoint.routes + DatasetEndpoints.routes
-    + CompressEndpoint.routes + OneCallCompressEndpoint.routes
+    + CompressEndpoint.routes + OneCallCompressEndpoint.routes + EvaluateEndpoint.routes
     + ReportEndpoint.routes + JobEndpoints.routes + JobEventsEndpoint.routes + MetricsEndpoint.routes
 }
