@@ -67,6 +67,7 @@ struct Setting {
       .init(key: "inference.minimum_shard_rows", target: .integer(\.serving.minimumShardRows)),
       .init(
         key: "inference.maximum_queue_delay_us", target: .integer(\.serving.maximumQueueDelayMicroseconds)),
+      .init(key: "inference.maximum_run_bytes", target: .integer(\.serving.maximumRunBytes)),
       .init(key: "inference.request_timeout_ms", target: .integer(\.serving.requestTimeoutMilliseconds)),
       .init(key: "inference.maximum_body_bytes", target: .integer(\.serving.maximumInferenceBodyBytes)),
       .init(key: "inference.maximum_json_body_bytes", target: .integer(\.serving.maximumJSONBodyBytes)),
@@ -79,6 +80,8 @@ struct Setting {
       .init(key: "models.directory", target: .text(\.serving.modelsDirectory)),
       .init(key: "models.preload", target: .list(\.serving.preloadDirectories)),
       .init(key: "models.maximum_models", target: .integer(\.serving.maximumModels)),
+      .init(key: "models.maximum_files", target: .integer(\.serving.maximumFilesPerVersion)),
+      .init(key: "models.maximum_memory_bytes", target: .integer(\.serving.maximumModelMemoryBytes)),
       .init(key: "models.maximum_versions", target: .integer(\.serving.maximumVersionsPerModel)),
       .init(key: "data.directory", target: .text(\.serving.dataDirectory)),
       .init(key: "data.preload_datasets", target: .list(\.serving.preloadDatasetDirectories)),

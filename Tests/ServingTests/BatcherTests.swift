@@ -13,20 +13,25 @@ private struct Rig {
   let servable: Servable
   let configuration: ServingConfiguration
 
-  init(_ model: Model, _ change: (inout ServingConfiguration) -> Void = { _ in }) throws {
+  init(
+    _ model: Model, options: CompileOptions = .init(),
+    _ change: (inout ServingConfiguration) -> Void = { _ in }
+  ) throws {
     var configuration = ServingConfiguration(modelsDirectory: "m", dataDirectory: "d")
     configuration.workerThreads = 1
     change(&configuration)
     self.configuration = configuration
     pool = WorkerPool(configuration: configuration, clock: clock)
-    servable = try Rig.servable(model, configuration, pool)
+    servable = try Rig.servable(model, configuration, pool, options: options)
   }
 
   static func servable(
-    _ model: Model, _ configuration: ServingConfiguration, _ pool: WorkerPool, name: String = "m"
+    _ model: Model, _ configuration: ServingConfiguration, _ pool: WorkerPool, name: String = "m",
+    options: CompileOptions = .init()
   ) throws -> Servable {
     Servable(
-      name: name, version: 1, program: try Program.compile(model), configuration: configuration,
+      name: name, version: 1, program: try Program.compile(model, options: options),
+      configuration: configuration,
       workers: pool,
       statistics: ModelStatistics(model: name, version: 1))
   }
@@ -39,6 +44,14 @@ private struct Rig {
       InferenceRequest(
         inputs: [tensor], outputs: [0], deadline: deadline, isCancelled: isCancelled,
         completion: answers.completion(number)))
+  }
+}
+
+extension CompileOptions {
+  fileprivate static func limited(to bytes: Int) -> CompileOptions {
+    var options = CompileOptions()
+    options.arenaLimit = bytes
+    return options
   }
 }
 
@@ -148,6 +161,21 @@ private func rows(_ range: Range<Int>) throws -> Tensor {
     #expect(reason.contains("lookup"))
     #expect(rig.servable.statistics.successes.value == 2)
     #expect(rig.servable.statistics.failures[FailureReason.backend.rawValue].value == 1)
+    rig.pool.stop()
+  }
+
+  @Test func aRequestThatNeedsTooMuchMemoryIsTheClientsFault() throws {
+    let rig = try Rig(TestModels.negation(), options: CompileOptions.limited(to: 1 << 20))
+    rig.pool.start()
+    let answers = Answers()
+    try rig.submit(try Tensor(type: .float32, shape: [1, 1 << 20]), answers, 0)
+    try rig.submit(try Tensor(type: .float32, shape: [1, 3]), answers, 1)
+    let got = answers.wait(for: 2)
+    guard case .invalidRequest? = got[0]?.failure else {
+      Issue.record("expected .invalidRequest, got \(String(describing: got[0]))")
+      return
+    }
+    #expect(got[1]?.floats?.count == 3)
     rig.pool.stop()
   }
 

@@ -15,13 +15,13 @@ enum BatchRun {
     case cancelled
     /// An output does not have one row per input row.
     case notByRows
-    case engine(String)
+    case failed(ServingError)
 
     var error: ServingError {
       switch self {
       case .cancelled: .cancelled
       case .notByRows: .inference(reason: "the model's outputs cannot be divided by rows")
-      case .engine(let reason): .inference(reason: reason)
+      case .failed(let error): error
       }
     }
   }
@@ -47,7 +47,13 @@ enum BatchRun {
   }
 
   private static func failure(_ error: EngineError) -> Failure {
-    error == .cancelled ? .cancelled : .engine("\(error)")
+    switch error {
+    case .cancelled: .cancelled
+    case .inputShape(let name, let expected, let actual):
+      .failed(.invalidInput(name: name, reason: "expected shape \(expected), got \(actual)"))
+    case .memoryLimit: .failed(.invalidRequest(reason: "a run of this request \(error)"))
+    default: .failed(.inference(reason: "\(error)"))
+    }
   }
 
   /// True when the slice is a request's every row, so that no copying by rows is needed.
@@ -111,7 +117,7 @@ enum BatchRun {
     do throws(TensorError) {
       return try Tensor(shape: shape, strings: all)
     } catch {
-      throw .engine("\(error)")
+      throw .failed(.inference(reason: "\(error)"))
     }
   }
 
@@ -155,7 +161,7 @@ enum BatchRun {
         }
       }
     }
-    do throws(TensorError) { return try output.get() } catch { throw .engine("\(error)") }
+    do throws(TensorError) { return try output.get() } catch { throw .failed(.inference(reason: "\(error)")) }
   }
 
   private static func made(_ body: () throws(TensorError) -> Tensor) -> Result<Tensor, TensorError> {

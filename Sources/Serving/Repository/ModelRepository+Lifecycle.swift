@@ -68,7 +68,11 @@ extension ModelRepository {
       let bin = try stage()
       try FileSystem.move(layout.version(name, entry.version), to: bin.path + "/version")
       removed.append(bin)
-      state.withLock { $0.set(name, entry.version, nil) }
+      // Returned, so that a large model is freed after the lock.
+      _ = state.withLock { state in
+        defer { state.set(name, entry.version, nil) }
+        return state.version(name, entry.version)
+      }
       loader.metrics.forget(model: name, version: entry.version)
       logger.info("version deleted", metadata: ["model": "\(name)", "version": "\(entry.version)"])
     }
