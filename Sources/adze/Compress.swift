@@ -46,7 +46,7 @@ struct Compress: ParsableCommand {
     } catch {
       throw CommandFailure("\(error)")
     }
-    if !progressJson { Console.result(output.report.summary) }
+    if !progressJson { Console.result(output.report.verdict) }
   }
 
   private func loadRecipe() throws(CommandFailure) -> Recipe {
@@ -68,10 +68,11 @@ struct Compress: ParsableCommand {
         recipe: recipe, calibration: try calibration.map { try Dataset(path: $0) },
         evaluation: try evaluation.map { try Dataset(path: $0) }, threads: threads ?? CPU.threadsAvailable)
       let result = try Compressor.run(source) { progress in
+        let stage = progress.stage.rawValue
         if progressJson {
-          Console.result("{\"stage\":\"\(progress.stage)\",\"progress\":\(progress.fraction)}")
+          Console.result("{\"stage\":\"\(stage)\",\"progress\":\(progress.fraction)}")
         } else {
-          bar.show(progress.fraction, progress.stage)
+          bar.show(progress.fraction, stage)
         }
         return true
       }

@@ -21,9 +21,13 @@ struct Eval: ParsableCommand {
   func run() throws {
     let (_, program) = try loadProgram(model)
     do {
+      guard let metric = Metric(rawValue: metric) else {
+        throw CommandFailure(
+          "--metric: '\(metric)' is not one of \(Metric.allCases.map(\.rawValue).joined(separator: ", "))")
+      }
       let data = try Dataset(path: dataset)
       let result = try Evaluator.evaluate(
-        program, on: data, metric: metric, threads: threads ?? CPU.threadsAvailable)
+        program, data, metric: metric, threads: threads ?? CPU.threadsAvailable)
       Console.result(json ? try encodeJSON(result) : result.description)
     } catch {
       throw CommandFailure("\(error)")

@@ -40,7 +40,7 @@ import Testing
     #expect(report.passed)
     #expect(report.label == "pruned50-int8")
     let keys = output.model.metadata.map(\.key)
-    #expect(keys == ["adze.steps", "adze.parent_sha256", "adze.layers"])
+    #expect(keys == ["adze.recipe", "adze.parent_sha256", "adze.layers"])
     // What was written is what was measured.
     let read = try Model.load(bytes: output.file)
     let x = try #require(data.arrays["x"])
@@ -94,8 +94,8 @@ import Testing
     let seen = Recorder()
     _ = try Compressor.run(
       try input(#"{"preset":"balanced"}"#, model, calibration: data), progress: { seen.add($0) })
-    #expect(seen.all.map(\.progress) == seen.all.map(\.progress).sorted())
-    #expect(seen.all.last?.progress == 1)
+    #expect(seen.all.map(\.fraction) == seen.all.map(\.fraction).sorted())
+    #expect(seen.all.last?.fraction == 1)
     #expect(seen.all.map(\.stage).contains(.calibrate))
     #expect(seen.all.map(\.stage).contains(.measure))
   }

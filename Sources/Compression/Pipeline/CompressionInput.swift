@@ -42,5 +42,5 @@ public struct CompressionProgress: Sendable, Equatable {
 
   public var stage: Stage
   /// 0…1 over the whole compression; never goes back.
-  public var progress: Double
+  public var fraction: Double
 }

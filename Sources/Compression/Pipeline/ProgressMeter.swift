@@ -5,7 +5,7 @@ final class ProgressMeter {
   private let report: (CompressionProgress) -> Bool
   private let clock = ContinuousClock()
   private var last: ContinuousClock.Instant?
-  private var current = CompressionProgress(stage: .normalize, progress: 0)
+  private var current = CompressionProgress(stage: .normalize, fraction: 0)
   /// The part of the whole that the present stage covers.
   private var span = 0.0...0.0
   private(set) var isCancelled = false
@@ -15,14 +15,14 @@ final class ProgressMeter {
   /// Starts `stage`, which takes the whole from `span`'s lower to its upper bound.
   func begin(_ stage: CompressionProgress.Stage, _ span: ClosedRange<Double>) throws(CompressionError) {
     self.span = span
-    current = CompressionProgress(stage: stage, progress: max(current.progress, span.lowerBound))
+    current = CompressionProgress(stage: stage, fraction: max(current.fraction, span.lowerBound))
     try send()
   }
 
   /// Sets how much of the stage is done, 0…1.
   func advance(to fraction: Double) throws(CompressionError) {
     let whole = span.lowerBound + (span.upperBound - span.lowerBound) * min(max(fraction, 0), 1)
-    current.progress = max(current.progress, whole)
+    current.fraction = max(current.fraction, whole)
     try tick()
   }
 

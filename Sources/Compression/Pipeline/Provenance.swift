@@ -13,7 +13,7 @@ enum Provenance {
       methods[layer.name] = .array(layer.methods.map(JSONValue.string))
     }
     let own = [
-      MetadataEntry(key: "adze.steps", value: JSONValue.array(steps.map(\.json)).canonicalText),
+      MetadataEntry(key: "adze.recipe", value: JSONValue.array(steps.map(\.json)).canonicalText),
       MetadataEntry(key: "adze.parent_sha256", value: input.sourceSHA256),
       MetadataEntry(key: "adze.layers", value: JSONValue.object(methods).canonicalText),
     ]

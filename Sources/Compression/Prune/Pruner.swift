@@ -3,9 +3,7 @@ import Tensors
 
 /// Unstructured pruning: sets single weights to zero.
 ///
-/// Magnitude: Han et al., "Learning both weights and connections for efficient neural networks" (2015). With
-/// scope `global` magnitudes are divided by their layer's root mean square first, so that layers of small
-/// weights are not emptied.
+/// Magnitude: Han et al., "Learning both weights and connections for efficient neural networks" (2015).
 enum Pruner {
   /// The weights of `layers` after `step`, in the same order.
   static func prune(_ layers: [Tensor], _ step: PruneStep) -> [Tensor] {
@@ -17,26 +15,25 @@ enum Pruner {
       let sparsity = step.sparsity ?? 0
       if step.scope == .layer {
         return layers.enumerated().map {
-          prune([$1], firstLayer: $0, step.method, sparsity, isGlobal: false)[0]
+          prune([$1], firstLayer: $0, step.method, sparsity)[0]
         }
       }
-      return prune(layers, firstLayer: 0, step.method, sparsity, isGlobal: true)
+      return prune(layers, firstLayer: 0, step.method, sparsity)
     }
   }
 
   /// Prunes `layers` by one ranking.
   private static func prune(
-    _ layers: [Tensor], firstLayer: Int, _ method: PruneStep.Method, _ sparsity: Double, isGlobal: Bool
+    _ layers: [Tensor], firstLayer: Int, _ method: PruneStep.Method, _ sparsity: Double
   ) -> [Tensor] {
     let total = layers.reduce(0) { $0 + $1.elementCount }
     let count = Int((sparsity * Double(total)).rounded())
-    let factors = layers.map { isGlobal ? 1 / max(rootMeanSquare($0), .leastNormalMagnitude) : 1 }
     func score(_ weight: Float, _ layer: Int, _ index: Int) -> UInt32 {
       // Zeros count as pruned already, whatever the method.
       if weight == 0 { return 0 }
       if method == .random { return max(1, hash(UInt64(firstLayer + layer) << 40 | UInt64(index))) }
       // The bit patterns of floats that are not negative are ordered as the floats are.
-      return max(1, (abs(weight) * factors[layer]).bitPattern)
+      return max(1, abs(weight).bitPattern)
     }
     var smallest = SmallestScores(count: count) { visit in
       for (number, layer) in layers.enumerated() {
@@ -58,11 +55,6 @@ enum Pruner {
       for index in weights.indices where isPruned(weights[index], index) { weights[index] = 0 }
     }
     return result
-  }
-
-  private static func rootMeanSquare(_ tensor: Tensor) -> Float {
-    let sum = tensor.withElements(Float.self) { $0.reduce(0.0) { $0 + Double($1) * Double($1) } }
-    return Float((sum / Double(max(tensor.elementCount, 1))).squareRoot())
   }
 
   /// SplitMix64's output function: a fixed choice that looks random, equal on every machine.

@@ -1,29 +1,33 @@
 import GraphIR
 import Tensors
 
-/// Lets biases take up the mean error of changed weights: Δb[o] = Σₖ (w − ŵ)[k, o] · E[x[k]].
+/// Lets biases take up the mean error of changed weights: Δb[o] = Σₖ w[k, o] · E[x[k]] − ŵ[k, o] · E[x̂[k]], where x̂
+/// is the input that the changed model sees.
 ///
 /// Nagel et al., "Data-free quantization through weight equalization and bias correction" (2019), equation 13,
 /// with the mean input measured on calibration data. Convolutions ignore the padded border.
 enum BiasCorrection {
   /// What to add to the bias of each output channel; nil when the means are not known.
-  static func shift(_ layer: WeightLayer, from original: Tensor, to changed: Tensor, means: [Double]?)
-    -> [Float]?
-  {
+  /// - Parameter changedMeans: of the input in the changed model; nil: as `means`.
+  static func shift(
+    _ layer: WeightLayer, from original: Tensor, to changed: Tensor, means: [Double]?,
+    changedMeans: [Double]? = nil
+  ) -> [Float]? {
     guard let means, means.count == inputChannels(of: layer) else { return nil }
+    let seen = changedMeans ?? means
+    if seen.count != means.count { return nil }
     var shift = [Double](repeating: 0, count: layer.outputChannels)
     let walk = ChannelWalk(layer.shape, axis: layer.outputAxis)
     original.withElements(Float.self) { before in
       changed.withElements(Float.self) { after in
-        for index in before.indices where before[index] != after[index] {
+        for index in before.indices {
           let channel = walk.channel(of: index)
-          shift[channel] +=
-            Double(layer.alpha) * Double(before[index] - after[index])
-            * means[inputChannel(of: index, output: channel, layer)]
+          let input = inputChannel(of: index, output: channel, layer)
+          shift[channel] += Double(before[index]) * means[input] - Double(after[index]) * seen[input]
         }
       }
     }
-    return shift.map(Float.init)
+    return shift.map { Float(Double(layer.alpha) * $0) }
   }
 
   /// The mean of each input channel on `dataset`, by layer node; layers that the closed form does not hold for are

@@ -127,7 +127,7 @@ public struct PruneStep: Sendable, Equatable {
   }
 
   public enum Repair: String, Sendable, CaseIterable {
-    /// `bias` where there are calibration data, else `none`.
+    /// `bias` where there are calibration data and it improves the agreement on them, else `none`.
     case auto
     case none
     /// Biases take up the mean of what the zeroed weights contributed.
@@ -230,6 +230,9 @@ public enum Metric: String, Sendable, Codable, CaseIterable {
     case .agreement, .kl, .sqnr, .cosine: false
     }
   }
+
+  /// True for fractions of samples, 0…1.
+  var isFraction: Bool { self == .accuracy || self == .top5 || self == .agreement }
 
   public var higherIsBetter: Bool {
     switch self {

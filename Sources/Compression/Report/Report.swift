@@ -132,12 +132,29 @@ public struct MetricResult: Codable, Sendable, Equatable {
   public var high: Double?
   public var samples: Int
 
+  enum CodingKeys: String, CodingKey {
+    case name, value
+    case low = "interval_low"
+    case high = "interval_high"
+    case samples
+  }
+
   public init(name: Metric, value: Double?, low: Double? = nil, high: Double? = nil, samples: Int) {
     self.name = name
     self.value = value
     self.low = low
     self.high = high
     self.samples = samples
+  }
+}
+
+extension MetricResult: CustomStringConvertible {
+  /// `accuracy 98.19 % of 719 samples (95 % interval 96.93 %…98.94 %)`
+  public var description: String {
+    let shown = value.map { name.isFraction ? Verdict.percent($0) : Verdict.short($0) } ?? "exact"
+    var text = "\(name.rawValue) \(shown) of \(samples) samples"
+    if let low, let high { text += " (95 % interval \(Verdict.percent(low))…\(Verdict.percent(high)))" }
+    return text
   }
 }
 

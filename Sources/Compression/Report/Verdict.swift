@@ -25,7 +25,7 @@ enum Verdict {
   private static func metric(_ before: MetricResult, _ after: MetricResult, _ comparison: Comparison?)
     -> String
   {
-    let isFraction = before.name == .accuracy || before.name == .top5 || before.name == .agreement
+    let isFraction = before.name.isFraction
     func text(_ value: Double?) -> String {
       guard let value else { return "exact" }
       return isFraction ? percent(value) : short(value)
