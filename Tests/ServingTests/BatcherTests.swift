@@ -270,6 +270,17 @@ private func rows(_ range: Range<Int>) throws -> Tensor {
     #expect(throws: ServingError.shuttingDown) { try rig.submit(try rows(0..<1), answers) }
   }
 
+  @Test func aPoolStopsAfterASweepEmptiedItsQueues() throws {
+    let rig = try Rig(try TestModels.product()) { $0.workerThreads = 3 }
+    let answers = Answers()
+    try rig.submit(try rows(0..<1), answers, deadline: rig.clock.now() + .seconds(1))
+    rig.clock.advance(by: .seconds(2))
+    rig.pool.sweep()
+    rig.pool.start()
+    rig.pool.stop()
+    #expect(answers.wait(for: 1)[0]?.failure == .deadlineExceeded)
+  }
+
   // MARK: Delay and fairness
 
   @Test func aDelayedRequestWaitsForMates() throws {

@@ -125,12 +125,12 @@ public final class WorkerPool: Sendable {
     // On a processor that event loops wait for, they go first and let the batch grow; on a free one this is nothing.
     sched_yield()
     return monitor.waitUntilDone { state in
-      if state.turn.isEmpty && state.isStopping { return .done(nil) }
       if state.freeThreads == 0 { return .wait(nil) }
       let now = clock.now()
       var dueAt: ContinuousClock.Instant?
       var work = take(&state, now, &dueAt)
       if work.batch == nil && work.obsolete.isEmpty {
+        if state.turn.isEmpty && state.isStopping { return .done(nil) }
         return .wait(dueAt.map { now.duration(to: $0) })
       }
       if work.batch != nil {
@@ -166,11 +166,12 @@ public final class WorkerPool: Sendable {
   }
 
   private func release(_ work: Work) {
-    monitor.withLock { state in
+    let isStopping = monitor.withLock { state in
       state.freeThreads += work.threads
       if let team = work.team { state.teams.giveBack(team) }
+      return state.isStopping
     }
-    // The caller looks for work itself; only a group's further tokens are news for others.
-    if work.threads > 1 { monitor.wakeAll() }
+    // The caller looks for work itself; a group's further tokens are news for others, and so is the last batch.
+    if work.threads > 1 || isStopping { monitor.wakeAll() }
   }
 }
