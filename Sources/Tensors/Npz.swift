@@ -8,11 +8,14 @@ public enum Npz {
   public static func read(
     path: String, maximumBytes: Int = defaultMaximumBytes
   ) throws(TensorError) -> [(name: String, tensor: Tensor)] {
-    // Stored members take as much in the file as in memory, so the limit holds for both.
-    let bytes = try PlainFile.read(path: path, maximumBytes: maximumBytes)
-    return try bytes.withUnsafeBufferPointer { bytes throws(TensorError) in
-      try read(bytes: UnsafeRawBufferPointer(bytes), maximumBytes: maximumBytes)
+    let file: MappedFile
+    do {
+      file = try FileBytes.map(path: path)
+    } catch {
+      throw .malformedFile("\(error)")
     }
+    defer { withExtendedLifetime(file) {} }
+    return try read(bytes: file.bytes, maximumBytes: maximumBytes)
   }
 
   /// The arrays of the archive `bytes`.
@@ -62,6 +65,11 @@ public enum Npz {
   /// Writes the archive to `path`, replacing what is there.
   /// - Throws: as `encode`; `.malformedFile` when the file cannot be written.
   public static func write(_ arrays: [(name: String, tensor: Tensor)], path: String) throws(TensorError) {
-    try PlainFile.write(try encode(arrays), path: path)
+    let bytes = try encode(arrays)
+    do {
+      try FileBytes.write(bytes, path: path)
+    } catch {
+      throw .malformedFile("\(error)")
+    }
   }
 }

@@ -5,6 +5,11 @@ import Testing
 
 private let fixtures = String(#filePath.dropLast("NpzTests.swift".count)) + "Fixtures/"
 
+private func fixture(_ name: String) throws -> [UInt8] {
+  let file = try FileBytes.map(path: fixtures + name)
+  return withExtendedLifetime(file) { Array(file.bytes) }
+}
+
 private func decode(_ bytes: [UInt8]) throws -> Tensor {
   try bytes.withUnsafeBytes { try Npy.decode($0) }
 }
@@ -35,13 +40,13 @@ private func archive(_ bytes: [UInt8], maximumBytes: Int = 1 << 20) throws -> [S
   }
 
   @Test(arguments: ["version2", "version3"]) func readsLaterHeaders(name: String) throws {
-    let bytes = try PlainFile.read(path: fixtures + name + ".npy", maximumBytes: 1 << 20)
+    let bytes = try fixture(name + ".npy")
     #expect(try decode(bytes) == (try Tensor(shape: [3], [0, 1, 2] as [Float])))
   }
 
   @Test func objectsAndStructuresAreRefused() throws {
     for (name, word) in [("object", "pickles"), ("structured", "structured")] {
-      let bytes = try PlainFile.read(path: fixtures + name + ".npy", maximumBytes: 1 << 20)
+      let bytes = try fixture(name + ".npy")
       let error = #expect(throws: TensorError.self) { try decode(bytes) }
       #expect("\(try #require(error))".contains(word))
     }
@@ -84,7 +89,7 @@ private func archive(_ bytes: [UInt8], maximumBytes: Int = 1 << 20) throws -> [S
 
   @Test func everyCutIsAnError() throws {
     for name in ["stored", "deflated"] {
-      let bytes = try PlainFile.read(path: fixtures + name + ".npz", maximumBytes: 1 << 20)
+      let bytes = try fixture(name + ".npz")
       for count in 0..<bytes.count {
         #expect(throws: TensorError.self) { try archive(Array(bytes[..<count])) }
       }
@@ -93,7 +98,7 @@ private func archive(_ bytes: [UInt8], maximumBytes: Int = 1 << 20) throws -> [S
 
   /// A flipped bit is an error or, in a field that does not matter such as a time, gives the same arrays.
   @Test func everyFlippedBitIsNoticedOrHarmless() throws {
-    let bytes = try PlainFile.read(path: fixtures + "deflated.npz", maximumBytes: 1 << 20)
+    let bytes = try fixture("deflated.npz")
     let arrays = try archive(bytes)
     for index in bytes.indices {
       var damaged = bytes
@@ -104,7 +109,7 @@ private func archive(_ bytes: [UInt8], maximumBytes: Int = 1 << 20) throws -> [S
   }
 
   @Test func theLimitCountsInflatedBytes() throws {
-    let bytes = try PlainFile.read(path: fixtures + "deflated.npz", maximumBytes: 1 << 20)
+    let bytes = try fixture("deflated.npz")
     #expect(bytes.count < 20_000)
     #expect(throws: TensorError.malformedFile("npz arrays take more than 20000 bytes")) {
       try archive(bytes, maximumBytes: 20_000)
