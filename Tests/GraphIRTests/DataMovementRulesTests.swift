@@ -27,6 +27,9 @@ import Testing
     RuleCase("Squeeze", ["f32[1,3]", "i64[1]"], ints: [1: [1]], error: "3 elements"),
     RuleCase("Unsqueeze", ["f32[b]", "i64[2]"], ["f32[1,b,1]"], ints: [1: [0, -1]]),
     RuleCase("Unsqueeze", ["f32[b]", "i64[2]"], ints: [1: [0, 0]], error: "named twice"),
+    RuleCase("Unsqueeze", ["f32[b]", "i64[9]"], ints: [1: Array(0..<257)], error: "257 axes"),
+    RuleCase(
+      "Reshape", ["f32[1]", "i64[9]"], ints: [1: Array(repeating: 1, count: 257)], error: "257 extents"),
     RuleCase("Transpose", ["f32[b,s,12,64]"], ["f32[b,12,s,64]"], ["perm": .ints([0, 2, 1, 3])]),
     RuleCase("Transpose", ["f32[2,b]"], ["f32[b,2]"]),
     RuleCase("Transpose", ["f32[2,b]"], [], ["perm": .ints([0, 0])], error: "no permutation"),

@@ -40,7 +40,7 @@ enum GeneratorRules {
     let value = try context.node.tensor("value")
     if let value, value.elementCount != 1 { throw context.error("attribute 'value' must hold one element") }
     var dimensions = context.knownElements(0)
-    if dimensions == nil, let rank = context.dimensions(0)?.first?.extent, rank < 1 << 16 {
+    if dimensions == nil, let rank = context.dimensions(0)?.first?.extent, rank <= TensorType.maximumRank {
       dimensions = Array(repeating: .unknown, count: rank)
     }
     context.setOutput(0, value?.type ?? .float32, dimensions)
@@ -159,6 +159,16 @@ public enum ConstantAttributes {
     } catch {
       throw node.error("value: \(error)")
     }
+  }
+}
+
+extension ConstantAttributes {
+  /// All elements, the zeros of a sparse value written out; nil when not exactly one attribute is set.
+  public static func dense(_ node: Node) throws(GraphError) -> Tensor? {
+    if case .sparseTensor(let sparse)? = node.attributes["sparse_value"] {
+      return try sparse.dense(name: node.name)
+    }
+    return try read(node)?.tensor
   }
 }
 

@@ -105,7 +105,7 @@ enum JoiningRules {
     try context.expect(1, .int64)
     guard let type = context.type(0) else { return }
     var target = context.knownElements(1)
-    if target == nil, let rank = context.dimensions(1)?.first?.extent, rank < 1 << 16 {
+    if target == nil, let rank = context.dimensions(1)?.first?.extent, rank <= TensorType.maximumRank {
       target = Array(repeating: .unknown, count: rank)
     }
     if let negative = target?.compactMap(\.extent).first(where: { $0 < 0 }) {

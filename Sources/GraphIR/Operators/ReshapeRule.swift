@@ -15,8 +15,13 @@ enum ReshapeRule {
     _ context: InferenceContext, keepsZero: Bool
   ) throws(GraphError) -> [Dimension]? {
     guard let wanted = context.knownElements(1) else {
-      guard let rank = context.dimensions(1)?.first?.extent, rank >= 0, rank < 1 << 16 else { return nil }
+      guard let rank = context.dimensions(1)?.first?.extent, rank >= 0, rank <= TensorType.maximumRank else {
+        return nil
+      }
       return Array(repeating: .unknown, count: rank)
+    }
+    if wanted.count > TensorType.maximumRank {
+      throw context.error("the shape holds \(wanted.count) extents")
     }
     let input = context.dimensions(0)
     var result: [Dimension] = []

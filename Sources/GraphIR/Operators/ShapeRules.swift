@@ -77,13 +77,14 @@ enum ShapeRules {
     }
     guard let values = try context.integers(1) else {
       let count = context.dimensions(1)?.first?.extent
-      guard let rank = count.map({ $0 &+ dimensions.count }), rank < 1 << 16 else {
+      guard let rank = count.map({ $0 &+ dimensions.count }), rank <= TensorType.maximumRank else {
         context.setOutput(0, type.element, nil)
         return
       }
       context.setOutput(0, type.element, Array(repeating: .unknown, count: rank))
       return
     }
+    if values.count > TensorType.maximumRank { throw context.error("\(values.count) axes") }
     let axes = try context.resolveAxes(values, rank: dimensions.count + values.count)
     var rest = dimensions[...]
     let result = (0..<(dimensions.count + values.count)).map { axis in

@@ -4,8 +4,8 @@ extension Passes {
   /// Nodes whose inputs are all constant are computed now, and sizes that the types tell (a Shape of a fixed
   /// shape) become constants.
   ///
-  /// A result is kept only when it is not larger than `maximumBytes` or than the inputs together. Weights stay
-  /// quantized: DequantizeLinear is left alone. On models that are not of the newest opset only operators are
+  /// A result is kept only when it is not larger than `maximumBytes` or than the inputs together, and all results
+  /// together only up to 16 times that on top of what the graph's constants take. Weights stay quantized: DequantizeLinear is left alone. On models that are not of the newest opset only operators are
   /// folded that have meant the same in all of them.
   public static func foldConstants(
     _ model: inout Model, evaluate: @escaping NodeEvaluator, maximumBytes: Int = 16 << 20
@@ -49,9 +49,11 @@ private struct ConstantFolding {
     var patch = GraphPatch("fold constants", for: graph)
     var known: [ValueID: Tensor] = [:]
     var changes = 0
+    var budget = graph.values.reduce(16 * maximumBytes) { $0 + ($1.constant?.byteCount ?? 0) }
     for (index, node) in graph.nodes.enumerated() {
       let inputs = node.inputs.map { known[$0] ?? uses.constant($0, in: graph) }
-      guard let results = fold(node, inputs) else { continue }
+      guard let results = fold(node, inputs, budget: budget) else { continue }
+      budget -= results.reduce(0) { $0 + $1.byteCount }
       for (output, tensor) in zip(node.outputs, results) where !output.isNone {
         known[output] = tensor
         patch.setConstant(output, tensor)
@@ -64,7 +66,7 @@ private struct ConstantFolding {
   }
 
   /// The constants that `node` gives; nil when they are not known before a run, or too large.
-  private func fold(_ node: Node, _ inputs: [Tensor?]) -> [Tensor]? {
+  private func fold(_ node: Node, _ inputs: [Tensor?], budget: Int) -> [Tensor]? {
     guard let rule = OperatorTable.rule(for: node.op), rule.isDeterministic, isAllowed(node),
       (try? rule.check(node)) != nil
     else { return nil }
@@ -75,7 +77,7 @@ private struct ConstantFolding {
     if let sizes = sizes(node, context) { return sizes }
     for (id, tensor) in zip(node.inputs, inputs) where !id.isNone && tensor == nil { return nil }
     if node.inputs.isEmpty { return nil }
-    let limit = max(maximumBytes, inputs.reduce(0) { $0 + ($1?.byteCount ?? 0) })
+    let limit = min(budget, max(maximumBytes, inputs.reduce(0) { $0 + ($1?.byteCount ?? 0) }))
     for type in context.outputTypes {
       guard let shape = type?.tensor?.shape, let element = type?.tensor?.element else { continue }
       let bytes = shape.checkedElementCount.flatMap { element.byteCount(elements: $0) }

@@ -1,26 +1,13 @@
 import Tensors
 
 extension Passes {
-  /// Before IR version 4 every initializer had to be listed as an input too. Nobody overrides those, and as
-  /// inputs they would stand in the way of everything that wants constants; so they leave the inputs, and the
-  /// model becomes one of IR version 4.
-  public static func fixDefaultInputs(_ model: inout Model) throws(GraphError) -> Int {
-    if model.irVersion >= 4 { return 0 }
-    let graph = model.graph
-    let kept = graph.inputs.filter { graph[$0].constant == nil }
-    let changes = graph.inputs.count - kept.count
-    model.graph.inputs = kept
-    model.irVersion = 4
-    return changes
-  }
-
   /// Constant nodes become initializers.
   public static func hoistConstantNodes(_ model: inout Model) throws(GraphError) -> Int {
     try model.changeGraphs { graph throws(GraphError) in
       var patch = GraphPatch("hoist Constant nodes", for: graph)
       var changes = 0
       for (index, node) in graph.nodes.enumerated() where node.op == "Constant" && node.outputs.count == 1 {
-        guard let tensor = try ConstantAttributes.read(node)?.tensor else { continue }
+        guard let tensor = try ConstantAttributes.dense(node) else { continue }
         patch.setConstant(node.outputs[0], tensor)
         patch.remove(index)
         changes += 1

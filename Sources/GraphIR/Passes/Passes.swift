@@ -23,7 +23,6 @@ public enum Passes {
   /// The list that `simplify` runs.
   public static func simplifying(_ evaluate: @escaping NodeEvaluator) -> [Pass] {
     [
-      Pass(name: "fix default inputs", run: fixDefaultInputs),
       Pass(name: "hoist Constant nodes", run: hoistConstantNodes),
       Pass(name: "remove identities", run: removeIdentities),
       Pass(name: "fold constants") { model throws(GraphError) in try foldConstants(&model, evaluate: evaluate)

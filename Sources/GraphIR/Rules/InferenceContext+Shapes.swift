@@ -47,9 +47,10 @@ extension InferenceContext {
   /// `axes` counted from the front, in the given order, each at most once.
   func resolveAxes(_ axes: [Int], rank: Int) throws(GraphError) -> [Int] {
     var result: [Int] = []
+    var seen: Set<Int> = []
     for axis in axes {
       let resolved = try resolveAxis(axis, rank: rank)
-      if result.contains(resolved) { throw error("axis \(axis) is named twice") }
+      if !seen.insert(resolved).inserted { throw error("axis \(axis) is named twice") }
       result.append(resolved)
     }
     return result

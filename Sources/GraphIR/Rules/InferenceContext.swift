@@ -91,6 +91,10 @@ public struct InferenceContext {
   func checkOutputs() throws(GraphError) {
     for (index, type) in outputTypes.enumerated() {
       guard let tensor = type?.tensor, let dimensions = tensor.dimensions else { continue }
+      if dimensions.count > TensorType.maximumRank {
+        throw error(
+          "output \(index) would have \(dimensions.count) axes, more than \(TensorType.maximumRank)")
+      }
       for case .known(let extent) in dimensions where extent < 0 {
         throw error("output \(index) would have the extent \(extent)")
       }

@@ -45,6 +45,9 @@ private struct TypeInference {
   }
 
   mutating func run() throws(GraphError) {
+    for value in graph.values where value.type?.tensor?.dimensions?.count ?? 0 > TensorType.maximumRank {
+      throw .invalidGraph(reason: "value '\(value.name)' has more than \(TensorType.maximumRank) axes")
+    }
     for index in graph.values.indices {
       guard let tensor = graph.values[index].constant else { continue }
       try record(ValueID(index), .tensor(TensorType(tensor.type, shape: tensor.shape)))

@@ -17,6 +17,9 @@ extension ValueType {
 }
 
 extension TensorType {
+  /// Far above any real tensor; bounds what rules spend on a hostile one.
+  static let maximumRank = 256
+
   static func merge(declared: TensorType, inferred: TensorType) -> TensorType? {
     if declared.element != inferred.element { return nil }
     guard let left = declared.dimensions, let right = inferred.dimensions else {
