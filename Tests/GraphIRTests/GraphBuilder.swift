@@ -42,8 +42,8 @@ struct GraphBuilder {
   }
 
   /// A model of the newest opset around the graph.
-  func model(opset: Int = Model.opsetVersions.upperBound) -> Model {
-    Model(graph: graph, irVersion: 10, opsets: ["": opset])
+  func model(opset: Int = Model.opsetVersions.upperBound, irVersion: Int = 10) -> Model {
+    Model(graph: graph, irVersion: irVersion, opsets: ["": opset])
   }
 }
 
