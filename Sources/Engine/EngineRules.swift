@@ -30,8 +30,8 @@ extension EngineTable {
       fusedRule(FusedOperator.gemm, like: "Gemm", inputs: 2...3, seen: [0, 1, 2]),
       fusedRule(FusedOperator.conv, like: "Conv", inputs: 2...3, seen: [0, 1, 2]),
       fusedRule(FusedOperator.dynamicMatMul, like: "MatMulInteger", inputs: 3...5, seen: [0, 1]),
-      fusedRule(FusedOperator.quantizedMatMul, like: "MatMulInteger", inputs: 6...9, seen: [0, 3]),
-      fusedRule(FusedOperator.quantizedConv, like: "ConvInteger", inputs: 6...9, seen: [0, 3]),
+      fusedRule(FusedOperator.quantizedMatMul, like: "MatMulInteger", inputs: 2...9, seen: [0, 3]),
+      fusedRule(FusedOperator.quantizedConv, like: "ConvInteger", inputs: 2...9, seen: [0, 3]),
     ].compactMap { $0 }
     return Dictionary(uniqueKeysWithValues: rules.map { ($0.op, $0) })
   }()

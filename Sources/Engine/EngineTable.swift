@@ -47,7 +47,7 @@ enum EngineTable {
     constantOperators,
     castOperators, quantizationOperators, integerProductOperators, integerConvolutionOperators,
     gatherOperators, scatterOperators, padOperators, rearrangeOperators, searchOperators, generatorOperators,
-    dataDependentOperators, resizeOperators, einsumOperators,
+    dataDependentOperators, resizeOperators, einsumOperators, dropoutOperators,
   ]
 
   private static let entries: [OperatorName: OperatorEntry] = {

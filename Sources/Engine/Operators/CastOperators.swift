@@ -7,7 +7,9 @@ extension EngineTable {
     OperatorEntry("CastLike", types: castTypes, widensHalves: false, make: castOperator),
   ]
 
-  private static let castTypes: [ElementType] = .numbers + .halves + [.bool]
+  private static let castTypes: [ElementType] = ElementType.allCases.filter {
+    $0 != .string && $0 != .complex64 && $0 != .complex128
+  }
 
   @Sendable private static func castOperator(_ source: OperatorSource) throws -> any ShapedOperator {
     guard let target = source.outputElement() else {
@@ -15,7 +17,21 @@ extension EngineTable {
     }
     let from = try source.element(0, in: castTypes)
     if from == target { return ViewOperator() }
-    return try from.withCast(CastFrom(target: target))
+    if isPlain(from) && isPlain(target) { return try from.withCast(CastFrom(target: target)) }
+    let attributes = try CastAttributes(source.node)
+    let rounding: LowPrecision.PowerRounding =
+      switch attributes.rounding {
+      case .up: .up
+      case .down: .down
+      case .nearest: .nearest
+      }
+    return SmallCast(
+      source: try ElementAccess(from),
+      target: try ElementAccess(target, saturates: attributes.saturates, rounding: rounding))
+  }
+
+  private static func isPlain(_ type: ElementType) -> Bool {
+    ([ElementType].numbers + [ElementType].halves + [.bool]).contains(type)
   }
 }
 

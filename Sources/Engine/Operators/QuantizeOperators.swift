@@ -8,6 +8,12 @@ extension EngineTable {
       guard let target = source.outputElement() else {
         throw OperatorFailure.invalid("the target type is not known")
       }
+      if LowPrecision.table(target) != nil {
+        try source.element(0, in: .single)
+        let attributes = try QuantizationAttributes(source.node)
+        return FloatQuantize(
+          attributes: attributes, target: try ElementAccess(target, saturates: attributes.saturates))
+      }
       return QuantizeOperator(
         attributes: try QuantizationAttributes(source.node), elements: try QuantizedElements(target),
         isInteger: source.element(0) == .int32)
@@ -16,6 +22,10 @@ extension EngineTable {
       guard let from = source.element(0) else { throw OperatorFailure.invalid("input 0 is missing") }
       guard source.outputElement() == .float32 else {
         throw OperatorFailure.type(source.outputElement() ?? .float32)
+      }
+      if LowPrecision.table(from) != nil {
+        return FloatDequantize(
+          attributes: try QuantizationAttributes(source.node), source: try ElementAccess(from))
       }
       return DequantizeOperator(
         attributes: try QuantizationAttributes(source.node), elements: try QuantizedElements(from))
