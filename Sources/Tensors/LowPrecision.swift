@@ -80,9 +80,9 @@ public enum LowPrecision {
   public static func e8m0(_ value: Float, saturate: Bool = true, rounding: PowerRounding = .up) -> UInt8 {
     if value.isNaN { return 0xFF }
     let magnitude = value.magnitude
-    let smallest = Float(bitPattern: 1 << 22)
     if magnitude.isInfinite { return saturate ? 0xFE : 0xFF }
-    if magnitude < smallest { return saturate ? 0 : 0xFF }
+    // The smallest, 2^-127, is a subnormal float32: compared by its bits, as the thread may flush it to zero.
+    if magnitude.bitPattern < 1 << 22 { return saturate ? 0 : 0xFF }
     // From the subnormal 2^-127 on: exponent of the power below, and whether it is exact or below the middle.
     let below = Int(magnitude.exponent)
     let significand = magnitude.significand
