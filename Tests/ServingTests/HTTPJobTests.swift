@@ -109,6 +109,27 @@ import Testing
 
   // MARK: Datasets
 
+  @Test func evaluate() throws {
+    try server.uploadModel("judged")
+    let path = RunDirectory.path("judged.npz")
+    // Zeros in: the largest of [1, 2, 3, 4] comes out.
+    try Npz.write(
+      [
+        (name: "x", tensor: try Tensor(type: .float32, shape: [3, 4])),
+        (name: "labels", tensor: try Tensor(shape: [3], [3, 3, 0] as [Int64])),
+      ], path: path)
+    #expect(try server.curl("/v2/datasets/judged", "-T", path).status == 201)
+    let reply = try server.post("/v2/models/judged/evaluate", #"{"dataset":"judged","metric":"accuracy"}"#)
+    #expect(reply.status == 200, "\(reply.text)")
+    #expect(try reply.json["value"] == .double(2.0 / 3))
+    #expect(try reply.json["samples"] == 3)
+    #expect(try server.post("/v2/models/judged/evaluate", #"{"dataset":"nobody"}"#).status == 404)
+    #expect(try server.post("/v2/models/judged/evaluate", "{}").error.contains("'dataset'"))
+    let metric = try server.post("/v2/models/judged/evaluate", #"{"dataset":"judged","metric":"beauty"}"#)
+    #expect(metric.status == 400)
+    #expect(metric.error.contains("'beauty' is not one of accuracy"))
+  }
+
   @Test func datasets() throws {
     let path = RunDirectory.path("data.npz")
     try Npz.write(
