@@ -1,5 +1,6 @@
 import ArgumentParser
 import Glibc
+import Serving
 
 /// The `adze` command: exit code 0 done, 1 failed, 2 bad usage; results on stdout, messages on stderr.
 @main
@@ -15,7 +16,7 @@ struct Adze: AsyncParsableCommand {
 
       Every command explains itself with --help.
       """,
-    version: Version.current,
+    version: Server.version,
     subcommands: [
       Serve.self, Run.self, Verify.self, Bench.self, Inspect.self, Compress.self, Eval.self,
     ])
@@ -37,16 +38,16 @@ struct Adze: AsyncParsableCommand {
   private static func leave(for error: any Error) -> Never {
     if let failure = error as? CommandFailure {
       Console.message("adze: \(failure.description)")
-      exit(1)
+      Glibc.exit(1)
     }
     let code = exitCode(for: error)
     let text = fullMessage(for: error)
     if code.isSuccess {
       if !text.isEmpty { Console.result(text) }
-      exit(0)
+      Glibc.exit(0)
     }
     if !text.isEmpty { Console.message(text) }
-    exit(code == .validationFailure ? 2 : 1)
+    Glibc.exit(code == .validationFailure ? 2 : 1)
   }
 }
 
@@ -55,8 +56,4 @@ struct CommandFailure: Error, CustomStringConvertible {
   let description: String
 
   init(_ description: String) { self.description = description }
-}
-
-enum Version {
-  static let current = "0.1.0"
 }

@@ -42,11 +42,21 @@ struct Compress: ParsableCommand {
     let output = try compress(model, recipe)
     do {
       try output.model.save(path: self.output)
-      if let report { try FileBytes.write(Array(try encodeJSON(output.report).utf8), path: report) }
+      if let report { try FileBytes.write(output.report.encoded(), path: report) }
     } catch {
       throw CommandFailure("\(error)")
     }
-    if !progressJson { Console.result(output.report.verdict) }
+    if !progressJson { Console.result(summary(output.report)) }
+  }
+
+  private func summary(_ report: Report) -> String {
+    ([report.verdict] + report.reasons.map { "not promoted: \($0)" } + report.notes).joined(separator: "\n")
+  }
+
+  private func sha256(_ bytes: [UInt8]) -> String {
+    let digest = SHA256()
+    bytes.withUnsafeBytes { digest.update($0) }
+    return digest.hexadecimal()
   }
 
   private func loadRecipe() throws(CommandFailure) -> Recipe {
@@ -62,9 +72,10 @@ struct Compress: ParsableCommand {
 
   private func compress(_ model: Model, _ recipe: Recipe) throws(CommandFailure) -> CompressionOutput {
     var bar = ProgressBar()
+    let bytes = try readFile(input)
     do {
       let source = CompressionInput(
-        model: model, fileBytes: try FileBytes.map(path: input).count, sourceSHA256: try SHA256.hex(ofFile: input),
+        model: model, fileBytes: bytes.count, sourceSHA256: sha256(bytes),
         recipe: recipe, calibration: try calibration.map { try Dataset(path: $0) },
         evaluation: try evaluation.map { try Dataset(path: $0) }, threads: threads ?? CPU.threadsAvailable)
       let result = try Compressor.run(source) { progress in

@@ -23,7 +23,8 @@ struct InputMaker {
       switch dimension {
       case .known(let extent): extents.append(extent)
       case .symbol(let name) where dimensions[name] != nil: extents.append(dimensions[name]!)
-      case .symbol, .unknown where axis == 0: extents.append(batch)
+      case .symbol where axis == 0: extents.append(batch)
+      case .unknown where axis == 0: extents.append(batch)
       case .symbol(let name):
         assumed.append(name)
         dimensions[name] = 1
