@@ -24,9 +24,12 @@ struct BenchResult: Encodable {
 
   /// - Parameter latencies: of single calls, in milliseconds, ascending, not empty.
   init(
-    latencies: [Double], batch: Int, loadMilliseconds: Double, isa: String, threads: Int, profile: [Profiler.Entry]?
+    latencies: [Double], batch: Int, loadMilliseconds: Double, isa: String, threads: Int,
+    profile: [Profiler.Entry]?
   ) {
-    func percentile(_ p: Double) -> Double { latencies[min(latencies.count - 1, Int(p * Double(latencies.count)))] }
+    func percentile(_ p: Double) -> Double {
+      latencies[min(latencies.count - 1, Int(p * Double(latencies.count)))]
+    }
     p50_ms = percentile(0.5)
     p90_ms = percentile(0.9)
     p99_ms = percentile(0.99)
@@ -58,7 +61,8 @@ struct BenchResult: Encodable {
     ]
     for node in nodes ?? [] {
       let share = Self.padded("\(Int((node.share * 100).rounded())) %", 5)
-      lines.append("\(share) \(Self.padded(Self.figure(node.us), 9)) us  \(node.op)  \(node.name)  \(node.kernel)")
+      let time = Self.padded(Self.figure(node.us), 9)
+      lines.append("\(share) \(time) us  \(node.op)  \(node.name)  \(node.kernel)")
     }
     return lines.joined(separator: "\n")
   }

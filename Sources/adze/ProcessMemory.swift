@@ -13,7 +13,9 @@ enum ProcessMemory {
     if let seconds { try set(RLIMIT_CPU, rlim_t(seconds), "--time-limit") }
   }
 
-  private static func set(_ resource: __rlimit_resource, _ value: rlim_t, _ option: String) throws(CommandFailure) {
+  private static func set(
+    _ resource: __rlimit_resource, _ value: rlim_t, _ option: String
+  ) throws(CommandFailure) {
     var limit = rlimit(rlim_cur: value, rlim_max: value)
     if setrlimit(__rlimit_resource_t(resource.rawValue), &limit) != 0 {
       throw CommandFailure("\(option) \(value) is refused by the system: \(String(cString: strerror(errno)))")

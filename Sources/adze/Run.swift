@@ -27,8 +27,8 @@ struct Run: ParsableCommand {
     for port in program.inputs {
       guard let array = arrays.first(where: { $0.name == port.name }) else {
         if port.isOptional { continue }
-        let present = arrays.map(\.name).joined(separator: ", ")
-        throw CommandFailure("\(inputs): no array '\(port.name)'; it holds \(present.isEmpty ? "none" : present)")
+        let present = arrays.isEmpty ? "none" : arrays.map(\.name).joined(separator: ", ")
+        throw CommandFailure("\(inputs): no array '\(port.name)'; it holds \(present)")
       }
       bound.append(array.tensor)
     }

@@ -1,10 +1,14 @@
 """The command line: results on stdout, messages on stderr, exit codes 0, 1, 2."""
 
 import json
+import shutil
+from pathlib import Path
 
 import numpy as np
+import onnx
 import onnxruntime
 import pytest
+from onnx import numpy_helper
 from conftest import CNN, DIGITS, TEST_SET, run_adze
 
 
@@ -24,6 +28,28 @@ def test_bench_json():
     for key in ("p50_ms", "p90_ms", "p99_ms", "rows_per_s", "load_ms", "peak_rss_bytes", "isa"):
         assert result[key], key
     assert result["p50_ms"] <= result["p90_ms"] <= result["p99_ms"]
+
+
+def node_case(name):
+    return Path(onnx.__file__).parent / "backend/test/data/node" / name
+
+
+def test_verify_passes():
+    cases = [node_case(name) for name in ("test_relu", "test_matmul_2d", "test_conv_with_strides_padding",
+                                          "test_softmax_axis_1", "test_quantizelinear_axis", "test_nonzero_example")]
+    assert run_adze("verify", *cases).stdout.splitlines()[-1] == f"{len(cases)} passed, 0 failed"
+
+
+def test_verify_sees_a_wrong_output(tmp_path):
+    case = shutil.copytree(node_case("test_relu"), tmp_path / "case")
+    output = case / "test_data_set_0/output_0.pb"
+    tensor = onnx.load_tensor(output)
+    values = numpy_helper.to_array(tensor).copy()
+    values.flat[7] += 1
+    output.write_bytes(numpy_helper.from_array(values, tensor.name).SerializeToString())
+    result = run_adze("verify", case, check=False)
+    assert result.returncode == 1
+    assert result.stdout.splitlines()[-1] == "0 passed, 1 failed"
 
 
 def test_inspect():

@@ -23,7 +23,8 @@ import Testing
     }
   }
 
-  @Test(arguments: [(0, 0), (1, 1), (2, 1), (3, 2)]) func packedTypesRoundUp(elements: Int, bytes: Int) throws {
+  @Test(arguments: [(0, 0), (1, 1), (2, 1), (3, 2)]) func packedTypesRoundUp(elements: Int, bytes: Int) throws
+  {
     #expect(try Tensor(type: .int4, shape: [elements]).byteCount == bytes)
   }
 }

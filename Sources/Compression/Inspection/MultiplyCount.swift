@@ -28,12 +28,15 @@ struct MultiplyCount {
   ///   - layer: of the model that this was made from.
   ///   - original: that model's graph, which names the layer's values.
   func perSample(_ layer: WeightLayer, in original: Graph) -> Int? {
-    switch layer.kind {
-    case .convTranspose: elements(original[layer.activation].name).map { $0 * layer.shape.product(1..<layer.shape.rank) }
-    case .matMul: elements(original[layer.output].name).map { $0 * layer.shape[layer.shape.rank - 2] }
-    case .gemm(let isTransposed): elements(original[layer.output].name).map { $0 * layer.shape[isTransposed ? 1 : 0] }
-    case .conv: elements(original[layer.output].name).map { $0 * layer.shape.product(1..<layer.shape.rank) }
-    }
+    let shape = layer.shape
+    let (value, perElement) =
+      switch layer.kind {
+      case .convTranspose: (layer.activation, shape.product(1..<shape.rank))
+      case .matMul: (layer.output, shape[shape.rank - 2])
+      case .gemm(let isTransposed): (layer.output, shape[isTransposed ? 1 : 0])
+      case .conv: (layer.output, shape.product(1..<shape.rank))
+      }
+    return elements(original[value].name).map { $0 * perElement }
   }
 
   private func elements(_ name: String) -> Int? {

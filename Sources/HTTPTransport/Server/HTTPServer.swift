@@ -41,7 +41,8 @@ public final class HTTPServer: Sendable {
       do throws(TransportError) {
         return try SystemCalls.listen(on: address, backlog: configuration.backlog)
       } catch {
-        failure = error
+        failure = .address(
+          host: configuration.host, reason: "port \(configuration.port): \(error.description)")
       }
     }
     throw failure
