@@ -31,6 +31,7 @@ extension Program {
     try TypePropagation.run(&model.graph)
     try Fusion.apply(to: &model.graph, folder: folder, isEnabled: options.fuse)
     try TypePropagation.run(&model.graph)
+    if options.dynamicQuantization == .perRow { RowIndependence.quantizeByRow(&model.graph) }
   }
 
   private static func decode(_ graph: Graph, _ options: CompileOptions) throws(EngineError) -> [CompiledNode]

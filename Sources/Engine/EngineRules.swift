@@ -12,6 +12,8 @@ enum FusedOperator {
   static let conv = OperatorName(domain: domain, type: "Conv")
   /// x, w, w_scale, w_zero_point, bias: rows of float32 x are quantized on the way.
   static let dynamicMatMul = OperatorName(domain: domain, type: "DynamicQuantizedMatMul")
+  /// Its attribute: not 0 when each row of x has its own scale.
+  static let perRow = "per_row"
   /// x, x_scale, x_zero_point, w, w_scale, w_zero_point, bias, y_scale, y_zero_point. Without the last two the
   /// result is float32.
   static let quantizedMatMul = OperatorName(domain: domain, type: "QuantizedMatMul")
@@ -42,7 +44,10 @@ extension EngineTable {
     _ op: OperatorName, like base: OperatorName, inputs: ClosedRange<Int>, seen: [Int]
   ) -> OperatorRule? {
     guard let baseRule = OperatorTable.rule(for: base) else { return nil }
-    let extra = [Activation.AttributeName.op, Activation.AttributeName.alpha, Activation.AttributeName.beta]
+    let extra = [
+      Activation.AttributeName.op, Activation.AttributeName.alpha, Activation.AttributeName.beta,
+      FusedOperator.perRow,
+    ]
     let isInteger = base.type.hasSuffix("Integer")
     return OperatorRule(op, inputs: inputs, attributes: baseRule.attributes + extra) {
       context throws(GraphError) in

@@ -4,12 +4,25 @@ import Tensors
 public struct CompileOptions: Sendable {
   /// Join operators into faster ones that compute the same. Off only to look for errors.
   public var fuse = true
+  /// Which elements share a scale when a fused product quantizes its float input.
+  public var dynamicQuantization = DynamicQuantization.perTensor
   /// The most bytes that one tensor may take.
   public var tensorLimit = 4 << 30
   /// The most bytes that all values of one run may take together.
   public var arenaLimit = 16 << 30
 
   public init() {}
+}
+
+/// Which elements of x share scale and zero point where DynamicQuantizeLinear and the product that reads it are
+/// computed together.
+public enum DynamicQuantization: Sendable {
+  /// All, as ONNX says: results are those of the graph as written, within float rounding. Each row's result
+  /// depends on all rows of the batch.
+  case perTensor
+  /// Each row has its own, so that a row's result does not depend on its batch. Holds for programs whose rows
+  /// are independent that way (`Program.batchAxisIsLeading`); all others are computed per tensor.
+  case perRow
 }
 
 /// An input or output of a program.

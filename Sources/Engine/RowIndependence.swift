@@ -25,6 +25,15 @@ enum RowIndependence {
     return graph.outputs.allSatisfy { dependent.contains($0) && leads(graph[$0].type, with: batch) }
   }
 
+  /// Gives each row of quantized products a scale of its own when all rows are independent then.
+  static func quantizeByRow(_ graph: inout Graph) {
+    var byRow = graph
+    for index in byRow.nodes.indices where byRow.nodes[index].op == FusedOperator.dynamicMatMul {
+      byRow.nodes[index].attributes[FusedOperator.perRow] = .int(1)
+    }
+    if holds(in: byRow) { graph = byRow }
+  }
+
   private static func batchSymbol(of graph: Graph) -> String? {
     guard let first = graph.inputs.first,
       case .symbol(let symbol)? = graph[first].type?.tensor?.dimensions?.first
@@ -39,6 +48,9 @@ enum RowIndependence {
 
   /// Operators whose element of output row i may depend on other rows of an input although they keep axis 0.
   private static func mixesRows(_ node: Node, _ graph: Graph) -> Bool {
+    if node.op == FusedOperator.dynamicMatMul {
+      return (node.attributes.int(FusedOperator.perRow) ?? 0) == 0
+    }
     switch node.op.description {
     case "Softmax", "LogSoftmax", "Hardmax", "LpNormalization", "LayerNormalization", "RMSNormalization",
       "Concat", "GatherElements", "ScatterElements", "TopK", "ReverseSequence":

@@ -30,9 +30,12 @@ struct GraphBuilder {
 
   func model() -> Model { Model(graph: graph, irVersion: 11, opsets: ["": 25]) }
 
-  func program(fuse: Bool = true) throws -> Program {
+  func program(
+    fuse: Bool = true, dynamicQuantization: DynamicQuantization = .perTensor
+  ) throws -> Program {
     var options = CompileOptions()
     options.fuse = fuse
+    options.dynamicQuantization = dynamicQuantization
     return try Program.compile(model(), options: options)
   }
 }

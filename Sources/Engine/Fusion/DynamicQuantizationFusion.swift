@@ -3,10 +3,7 @@ import Tensors
 
 extension Fusion {
   /// DynamicQuantizeLinear, MatMulInteger, Cast, and Mul by the product of both scales: one node that takes
-  /// float rows, quantizes each with a scale of its own, and gives float rows.
-  ///
-  /// A scale for each row follows the float product at least as closely as one for the whole tensor, and makes a
-  /// row's result independent of the rows that happen to be in the same batch.
+  /// float rows, quantizes them, and gives float rows.
   static func joinDynamicQuantization(_ graph: inout Graph) throws -> Int {
     let view = FusionView(graph)
     var patch = GraphPatch("join dynamic quantization", for: graph)

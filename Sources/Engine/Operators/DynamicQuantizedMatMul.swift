@@ -2,19 +2,22 @@ import CKernels
 import GraphIR
 import Tensors
 
-/// `ai.adze.DynamicQuantizedMatMul`: each row of float32 x gets its own uint8 scale and zero point, as
-/// `DynamicQuantizeLinear` would choose them for it; the product is exact in int32 and scaled to float32.
+/// `ai.adze.DynamicQuantizedMatMul`: float32 x, or each row of it, gets a uint8 scale and zero point as
+/// `DynamicQuantizeLinear` chooses them; the product is exact in int32 and scaled to float32.
 struct DynamicQuantizedMatMul: ShapedOperator {
   // x, w, w_scale, w_zero_point, bias
   private enum Input { static let (x, w, scale, zeroPoint, bias) = (0, 1, 2, 3, 4) }
 
   let isSigned: Bool
   let activation: Activation?
+  /// Each row of x has its own scale and zero point.
+  let isPerRow: Bool
   private let packed = PackedWeights()
 
   init(_ source: OperatorSource) throws {
     isSigned = try source.element(Input.w, in: .eightBit) == .int8
     activation = try Activation(fusedInto: source.node)
+    isPerRow = (source.node.attributes.int(FusedOperator.perRow) ?? 0) != 0
   }
 
   func prepare(_ request: PrepareRequest) throws -> Kernel {
@@ -27,13 +30,23 @@ struct DynamicQuantizedMatMul: ShapedOperator {
     let weights = IntegerPacking(product, isSigned: isSigned)
     let buffer = try packed.get { try weights.packAll(weight) }
     let parameters = parameters(request)
-    let layout = Layout(rows: product.rows, depth: product.depth, start: parameters.byteCount)
+    let layout = Layout(
+      ranges: isPerRow ? product.rows : 1, elementCount: product.rows * product.depth,
+      start: parameters.byteCount)
+    let multiplication = multiplication(product, parameters, weights, buffer, layout, request.threads)
+    let prologue = try parameters.prologue()
+    if isPerRow {
+      let quantization = rowQuantization(layout, product, request.threads)
+      return Kernel(
+        Kernels.name("gemm_i8_dynamic"), phases: [prologue, quantization, multiplication],
+        sharedScratch: layout.end)
+    }
+    let split = WorkSplit(units: layout.elementCount, costPerUnit: 1, threads: request.threads)
+    let bounds = PieceBounds(split: split, start: layout.end)
     return Kernel(
       Kernels.name("gemm_i8_dynamic"),
-      phases: [
-        try parameters.prologue(), quantization(layout, request.threads),
-        multiplication(product, parameters, weights, buffer, layout, request.threads),
-      ], sharedScratch: layout.end)
+      phases: [prologue, bounds.phase(input: Input.x), tensorQuantization(layout, bounds), multiplication],
+      sharedScratch: layout.end + bounds.byteCount)
   }
 
   private func parameters(_ request: PrepareRequest) -> IntegerParameters {
@@ -47,39 +60,57 @@ struct DynamicQuantizedMatMul: ShapedOperator {
     return parameters
   }
 
-  /// Places in the shared scratch memory: for each row a zero point and a scale, then the quantized rows.
+  /// Places in the shared scratch memory: for each range a zero point and a scale, then the quantized elements.
   private struct Layout {
-    let rows: Int
-    let depth: Int
+    let ranges: Int
+    let elementCount: Int
     let start: Int
 
-    var data: Int { (start + rows * 8 + 63) & ~63 }
-    var end: Int { data + rows * depth + 64 }
+    var data: Int { (start + ranges * 8 + 63) & ~63 }
+    var end: Int { (data + elementCount + 127) & ~63 }
+    /// From the value of one row to that of the next.
+    var stride: Int { ranges > 1 ? 1 : 0 }
 
     func zeroPoints(_ operands: KernelOperands) -> UnsafeMutablePointer<Int32> {
       (operands.sharedScratch + start).assumingMemoryBound(to: Int32.self)
     }
     func scales(_ operands: KernelOperands) -> UnsafeMutablePointer<Float> {
-      (operands.sharedScratch + start + rows * 4).assumingMemoryBound(to: Float.self)
+      (operands.sharedScratch + start + ranges * 4).assumingMemoryBound(to: Float.self)
     }
     func elements(_ operands: KernelOperands) -> UnsafeMutablePointer<UInt8> {
       (operands.sharedScratch + data).assumingMemoryBound(to: UInt8.self)
     }
   }
 
-  private func quantization(_ layout: Layout, _ threads: Int) -> Kernel.Phase {
+  private func tensorQuantization(_ layout: Layout, _ bounds: PieceBounds) -> Kernel.Phase {
     let table = Kernels.current
-    let split = WorkSplit(units: layout.rows, costPerUnit: layout.depth / 4 + 8, threads: threads)
+    return Kernel.Phase(pieces: bounds.split.pieces) { operands, piece in
+      let range = bounds.range(operands)
+      if piece == 0 {
+        layout.scales(operands)[0] = range.scale
+        layout.zeroPoints(operands)[0] = range.zeroPoint
+      }
+      let elements = bounds.split.range(of: piece)
+      table.quantize_u8(
+        operands.input(Input.x) + elements.lowerBound, layout.elements(operands) + elements.lowerBound,
+        elements.count, range.divisor, range.zeroPoint)
+    }
+  }
+
+  private func rowQuantization(_ layout: Layout, _ product: MatrixProduct, _ threads: Int) -> Kernel.Phase {
+    let table = Kernels.current
+    let depth = product.depth
+    let split = WorkSplit(units: product.rows, costPerUnit: depth / 4 + 8, threads: threads)
     return Kernel.Phase(pieces: split.pieces) { operands, piece in
       for row in split.range(of: piece) {
-        let x: UnsafePointer<Float> = operands.input(Input.x) + row * layout.depth
+        let x: UnsafePointer<Float> = operands.input(Input.x) + row * depth
         var (low, high): (Float, Float) = (0, 0)
-        table.min_max_f32(x, layout.depth, &low, &high)
+        table.min_max_f32(x, depth, &low, &high)
         let range = DynamicRange(minimum: low, maximum: high)
         layout.scales(operands)[row] = range.scale
         layout.zeroPoints(operands)[row] = range.zeroPoint
         table.quantize_u8(
-          x, layout.elements(operands) + row * layout.depth, layout.depth, range.divisor, range.zeroPoint)
+          x, layout.elements(operands) + row * depth, depth, range.divisor, range.zeroPoint)
       }
     }
   }
@@ -102,9 +133,9 @@ struct DynamicQuantizedMatMul: ShapedOperator {
         output: ADZE_I8_OUTPUT_F32)
       parameters.apply(to: &gemm, operands)
       gemm.a_zero_point = UnsafePointer(layout.zeroPoints(operands))
-      gemm.a_zero_point_stride = 1
+      gemm.a_zero_point_stride = layout.stride
       gemm.a_scale = UnsafePointer(layout.scales(operands))
-      gemm.a_scale_stride = 1
+      gemm.a_scale_stride = layout.stride
       gemm.epilogue = adze_epilogue_f32(activation)
       gemm.epilogue.column_bias = parameters.preparedBias(operands)
       table.gemm_i8(

@@ -180,25 +180,49 @@ struct DynamicRange {
   var divisor: Float { scale == 0 ? 1 : scale }
 }
 
+/// The smallest and the largest element of each piece of a float32 tensor, in the shared scratch memory.
+struct PieceBounds {
+  let split: WorkSplit
+  /// Where in the scratch memory.
+  let start: Int
+
+  var byteCount: Int { split.pieces * 2 * MemoryLayout<Float>.stride }
+
+  func phase(input: Int) -> Kernel.Phase {
+    let table = Kernels.current
+    let bounds = self
+    return Kernel.Phase(pieces: split.pieces) { operands, piece in
+      let range = bounds.split.range(of: piece)
+      let slot = bounds.slots(operands) + 2 * piece
+      table.min_max_f32(operands.input(input) + range.lowerBound, range.count, slot, slot + 1)
+    }
+  }
+
+  /// The range of the whole tensor, after the phase.
+  func range(_ operands: KernelOperands) -> DynamicRange {
+    let slots = slots(operands)
+    var (low, high): (Float, Float) = (0, 0)
+    for piece in 0..<split.pieces {
+      low = min(low, slots[2 * piece])
+      high = max(high, slots[2 * piece + 1])
+    }
+    return DynamicRange(minimum: low, maximum: high)
+  }
+
+  private func slots(_ operands: KernelOperands) -> UnsafeMutablePointer<Float> {
+    (operands.sharedScratch + start).assumingMemoryBound(to: Float.self)
+  }
+}
+
 /// `DynamicQuantizeLinear`: one uint8 scale and zero point for the whole tensor.
 struct DynamicQuantizeOperator: ShapedOperator {
   func prepare(_ request: PrepareRequest) throws -> Kernel {
     let count = try request.input(0).elementCount
     let split = WorkSplit(units: count, costPerUnit: 1, threads: request.threads)
+    let bounds = PieceBounds(split: split, start: 0)
     let table = Kernels.current
-    let bounds = Kernel.Phase(pieces: split.pieces) { operands, piece in
-      let range = split.range(of: piece)
-      let slot = operands.sharedScratch.assumingMemoryBound(to: Float.self) + 2 * piece
-      table.min_max_f32(operands.input(0) + range.lowerBound, range.count, slot, slot + 1)
-    }
     let choose = Kernel.Phase(pieces: 1) { operands, _ in
-      let slots = operands.sharedScratch.assumingMemoryBound(to: Float.self)
-      var (low, high): (Float, Float) = (0, 0)
-      for piece in 0..<split.pieces {
-        low = min(low, slots[2 * piece])
-        high = max(high, slots[2 * piece + 1])
-      }
-      let range = DynamicRange(minimum: low, maximum: high)
+      let range = bounds.range(operands)
       operands.output(1, as: Float.self)[0] = range.scale
       operands.output(2, as: UInt8.self)[0] = UInt8(range.zeroPoint)
     }
@@ -210,7 +234,7 @@ struct DynamicQuantizeOperator: ShapedOperator {
         scale == 0 ? 1 : scale, Int32(operands.output(2, as: UInt8.self)[0]))
     }
     return Kernel(
-      Kernels.name("dynamic_quantize"), phases: [bounds, choose, quantize],
-      sharedScratch: max(1, split.pieces) * 2 * MemoryLayout<Float>.stride)
+      Kernels.name("dynamic_quantize"), phases: [bounds.phase(input: 0), choose, quantize],
+      sharedScratch: max(1, bounds.byteCount))
   }
 }

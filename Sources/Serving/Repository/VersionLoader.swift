@@ -57,6 +57,8 @@ struct VersionLoader: Sendable {
     var options = CompileOptions()
     options.arenaLimit = configuration.maximumRunBytes
     options.tensorLimit = min(options.tensorLimit, configuration.maximumRunBytes)
+    // Answers must not depend on who else is in the batch.
+    options.dynamicQuantization = .perRow
     return options
   }
 
