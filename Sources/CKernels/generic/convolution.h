@@ -4,6 +4,11 @@
 ALWAYS_INLINE void inside(
   ptrdiff_t offset, ptrdiff_t stride, ptrdiff_t extent, ptrdiff_t count, ptrdiff_t *begin, ptrdiff_t *end) {
   // 0 <= x * stride + offset < extent
+  if (stride == 1) {
+    *begin = least(count, most(0, -offset));
+    *end = most(*begin, least(count, extent - offset));
+    return;
+  }
   *begin = offset >= 0 ? 0 : least(count, (-offset + stride - 1) / stride);
   *end = extent <= offset ? 0 : least(count, (extent - offset + stride - 1) / stride);
   if (*end < *begin) *end = *begin;
@@ -46,12 +51,14 @@ void KERNEL(im2col_pack_b_f32)(
     for (ptrdiff_t pixel = first; pixel < last;) {
       const ptrdiff_t y = pixel / w->output_width, x = pixel % w->output_width;
       const ptrdiff_t run = least(last - pixel, w->output_width - x);
-      for (ptrdiff_t tap = 0; tap < taps; tap++) {
-        const ptrdiff_t iy = y * w->stride_height - w->pad_top + tap / w->kernel_width * w->dilation_height;
-        const ptrdiff_t ix = x * w->stride_width - w->pad_left + tap % w->kernel_width * w->dilation_width;
+      for (ptrdiff_t tap = 0, kx = 0, ky = 0; tap < taps; tap++, kx++) {
+        if (kx == w->kernel_width) kx = 0, ky++;
+        const ptrdiff_t iy = y * w->stride_height - w->pad_top + ky * w->dilation_height;
+        const ptrdiff_t ix = x * w->stride_width - w->pad_left + kx * w->dilation_width;
+        if (iy < 0 || iy >= w->height) continue;
         ptrdiff_t begin, end;
         inside(ix, w->stride_width, w->width, run, &begin, &end);
-        if (iy < 0 || iy >= w->height || begin == end) continue;
+        if (begin == end) continue;
         const float *from = image + iy * w->width + ix + begin * w->stride_width;
         float *row = to + tap * panel_width + (pixel - first) + begin;
         const ptrdiff_t count = end - begin, step = taps * panel_width;
@@ -248,7 +255,43 @@ void KERNEL(depthwise_f32)(
   slide(WEIGHTED, w, image, 0, weights, bias, v_set1(minimum), v_set1(maximum), y, row_begin, row_end);
 }
 
+/// Windows of 2 x 2 that touch each other, no padding: first pairs of rows, then pairs of neighbours, which lie
+/// one after another whatever the width.
+static void max_pool_2x2(const adze_window2d *w, const float *image, float *y) {
+  _Alignas(64) float greater[RING + 3 * VL];
+  const vf lowest = v_set1(-FLT_MAX);
+  const ptrdiff_t width = 2 * w->output_width, block = RING / width;
+  for (ptrdiff_t row = 0; row < w->output_height; row += block) {
+    const ptrdiff_t rows = least(block, w->output_height - row);
+    float *to = greater;
+    for (ptrdiff_t r = row; r < row + rows; r++, to += width) {
+      const float *upper = image + 2 * r * w->width, *lower = upper + w->width;
+      ptrdiff_t x = 0;
+      for (; x + VL <= width; x += VL) v_store(to + x, combined(GREATEST, v_load(upper + x), v_load(lower + x), 0));
+      if (x < width) {
+        const vf last = v_load_part(upper + x, width - x);
+        v_store_part(to + x, combined(GREATEST, last, v_load_part(lower + x, width - x), 0), width - x);
+      }
+    }
+    for (int v = 0; v < 3; v++) v_store(to + v * VL, lowest);
+    const ptrdiff_t count = rows * w->output_width;
+    for (ptrdiff_t i = 0; i < count; i += VL) {
+      const vf left = combined(GREATEST, lowest, v_load_even(greater + 2 * i), 0);
+      store_part(y + i, combined(GREATEST, left, v_load_even(greater + 2 * i + 1), 0), least(VL, count - i));
+    }
+    y += count;
+  }
+}
+
 void KERNEL(max_pool_f32)(const adze_window2d *w, const float *image, float *y) {
+  const bool is_2x2 = w->kernel_height == 2 && w->kernel_width == 2 && w->stride_height == 2 && w->stride_width == 2
+    && w->dilation_height == 1 && w->dilation_width == 1;
+  const bool is_inside = w->pad_top == 0 && w->pad_left == 0 && 2 * w->output_height <= w->height
+    && 2 * w->output_width <= w->width;
+  if (is_2x2 && is_inside && w->output_width > 0 && w->output_width <= RING / 2) {
+    max_pool_2x2(w, image, y);
+    return;
+  }
   const vf unused = v_set1(0);
   slide(GREATEST, w, image, -FLT_MAX, NULL, -FLT_MAX, unused, unused, y, 0, w->output_height);
 }

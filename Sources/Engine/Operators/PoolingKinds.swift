@@ -51,10 +51,19 @@ private struct MaxPool<Element: ArithmeticElement>: ShapedOperator {
     let shape = window.window2d(channels: 1)
     let (inputSize, outputSize) = (window.inputSize, window.outputSize)
     let table = Kernels.current
+    let areStackable = window.rowsTile
     return Kernel(
       Kernels.name("max_pool_f32"), units: planes, costPerUnit: outputSize * window.taps / 4, threads: threads
     ) { operands, range in
       var shape = shape
+      if areStackable {
+        shape.height *= range.count
+        shape.output_height *= range.count
+        let first = range.lowerBound
+        table.max_pool_f32(
+          &shape, operands.input(0) + first * inputSize, operands.output() + first * outputSize)
+        return
+      }
       for plane in range {
         table.max_pool_f32(
           &shape, operands.input(0) + plane * inputSize, operands.output() + plane * outputSize)

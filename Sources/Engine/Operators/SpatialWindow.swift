@@ -51,6 +51,13 @@ struct SpatialWindow: Sendable {
       && padEnd.allSatisfy { $0 == 0 }
   }
 
+  /// True when the windows of a flat image cover its rows without overlap, gap or padding: planes one below the
+  /// other are one tall image then.
+  var rowsTile: Bool {
+    isFlat && strides[1] == kernel[1] && dilations[1] == 1 && padBegin[1] == 0
+      && output[1] * kernel[1] == input[1]
+  }
+
   /// For the 2-D kernels.
   func window2d(channels: Int) -> adze_window2d {
     adze_window2d(
