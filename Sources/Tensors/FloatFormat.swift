@@ -71,7 +71,10 @@ struct FloatFormat: Sendable {
   /// - Parameter saturate: out of range gives the largest number, otherwise infinity or NaN.
   func encode(_ value: Float, saturate: Bool) -> UInt16 {
     let sign: UInt16 = value.sign == .minus ? signBit : 0
-    if value.isNaN { return specials == .unsignedZero ? signBit : sign | (notANumber ?? largest) }
+    if value.isNaN {
+      guard let notANumber else { return largest }
+      return specials == .unsignedZero ? notANumber : sign | notANumber
+    }
     let magnitude = value.isInfinite ? nil : roundedMagnitude(value.magnitude)
     guard let magnitude, magnitude <= largest else { return overflow(sign: sign, saturate: saturate) }
     // Without a negative zero its code is NaN.

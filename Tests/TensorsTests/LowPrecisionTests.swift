@@ -58,6 +58,10 @@ struct LowPrecisionTests {
     }
   }
 
+  @Test func float4HasNoNaN() {
+    for value in [Float.nan, -Float.nan] { #expect(LowPrecision.code(.float4e2m1, value) == 0x7) }
+  }
+
   @Test(arguments: [
     (ElementType.float8e4m3fn, UInt8(0x80)), (.float8e4m3fnuz, 0), (.float8e5m2, 0x80), (.float8e5m2fnuz, 0),
   ])
