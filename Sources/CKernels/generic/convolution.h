@@ -39,6 +39,28 @@ ALWAYS_INLINE void copy_runs(
   }
 }
 
+/// All taps of `run` < VL pixels of one output row from (y, x) on, stride 1: to `to`, rows of 2 * VL.
+ALWAYS_INLINE void pack_short_run(
+  const adze_window2d *w, const float *image, ptrdiff_t y, ptrdiff_t x, ptrdiff_t run, float *to) {
+  const ptrdiff_t height = w->height, width = w->width, kernel_width = w->kernel_width, channels = w->channels;
+  const ptrdiff_t plane = height * width, step = w->kernel_height * kernel_width * 2 * VL;
+  const ptrdiff_t dilation = w->dilation_width, left = x - w->pad_left;
+  ptrdiff_t iy = y * w->stride_height - w->pad_top;
+  for (ptrdiff_t ky = 0; ky < w->kernel_height; ky++, iy += w->dilation_height, to += kernel_width * 2 * VL) {
+    if (iy < 0 || iy >= height) continue;
+    const float *line = image + iy * width;
+    for (ptrdiff_t kx = 0; kx < kernel_width; kx++) {
+      ptrdiff_t begin, end;
+      inside(left + kx * dilation, 1, width, run, &begin, &end);
+      const ptrdiff_t count = end - begin;
+      if (count == 0) continue;
+      const float *from = line + left + kx * dilation + begin;
+      float *row = to + kx * 2 * VL + begin;
+      for (ptrdiff_t c = 0; c < channels; c++) v_store_part(row + c * step, v_load_part(from + c * plane, count), count);
+    }
+  }
+}
+
 void KERNEL(im2col_pack_b_f32)(
   const adze_window2d *w, const float *image, float *packed, ptrdiff_t panel_begin, ptrdiff_t panel_end) {
   const ptrdiff_t panel_width = 2 * VL, taps = w->kernel_height * w->kernel_width, depth = w->channels * taps;
@@ -51,6 +73,11 @@ void KERNEL(im2col_pack_b_f32)(
     for (ptrdiff_t pixel = first; pixel < last;) {
       const ptrdiff_t y = pixel / w->output_width, x = pixel % w->output_width;
       const ptrdiff_t run = least(last - pixel, w->output_width - x);
+      if (w->stride_width == 1 && run < VL) {
+        pack_short_run(w, image, y, x, run, to + (pixel - first));
+        pixel += run;
+        continue;
+      }
       for (ptrdiff_t tap = 0, kx = 0, ky = 0; tap < taps; tap++, kx++) {
         if (kx == w->kernel_width) kx = 0, ky++;
         const ptrdiff_t iy = y * w->stride_height - w->pad_top + ky * w->dilation_height;
