@@ -38,12 +38,12 @@ private struct Rig {
 
   func submit(
     _ tensor: Tensor, _ answers: Answers, _ number: Int = 0, deadline: ContinuousClock.Instant? = nil,
-    isCancelled: (@Sendable () -> Bool)? = nil
+    isFollowed: Bool = false, isCancelled: (@Sendable () -> Bool)? = nil
   ) throws {
     try servable.submit(
       InferenceRequest(
         inputs: [tensor], outputs: [0], deadline: deadline, isCancelled: isCancelled,
-        completion: answers.completion(number)))
+        isFollowed: isFollowed, completion: answers.completion(number)))
   }
 }
 
@@ -297,6 +297,33 @@ private func rows(_ range: Range<Int>) throws -> Tensor {
     #expect(try got[0]?.get().batchSize == 2)
     #expect(try got[1]?.get().batchSize == 2)
     rig.pool.stop()
+  }
+
+  @Test(arguments: [1, 4])
+  func theRequestsOfATurnAreRunTogether(threads: Int) throws {
+    let rig = try Rig(try TestModels.product()) { $0.workerThreads = threads }
+    rig.pool.start()
+    let answers = Answers()
+    for number in 0..<6 { try rig.submit(try rows(number..<number + 1), answers, number, isFollowed: true) }
+    rig.pool.wake()
+    #expect(answers.wait(for: 1, seconds: 0.1).isEmpty)
+    rig.pool.endTurn()
+    let got = answers.wait(for: 6)
+    for number in 0..<6 { #expect(try got[number]?.get().batchSize == 6) }
+    rig.pool.stop()
+  }
+
+  @Test func aTurnThatDoesNotEndHoldsNothingUp() throws {
+    let rig = try Rig(try TestModels.product())
+    rig.pool.start()
+    let answers = Answers()
+    try rig.submit(try rows(0..<1), answers, 0, isFollowed: true)
+    rig.clock.advance(by: .milliseconds(1))
+    try rig.submit(try rows(1..<2), answers, 1, isFollowed: true)
+    #expect(answers.wait(for: 2).count == 2)
+    try rig.submit(try rows(2..<3), answers, 2, isFollowed: true)
+    rig.pool.stop()
+    #expect(answers.wait(for: 1)[2]?.floats == TestModels.expectedProduct(row(2)))
   }
 
   @Test func aFullBatchDoesNotWait() throws {

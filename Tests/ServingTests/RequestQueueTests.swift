@@ -91,6 +91,59 @@ private final class NoRunner: BatchRunner {
     #expect(keys == [[[7], [7]], [[8]], [[9]]])
   }
 
+  @Test func aHeldTurnWaitsForItsEndButNotForLong() {
+    let queue = queue(maximum: 4)
+    queue.append(pending(1))
+    queue.isHeld = true
+    let early = queue.take(now: start, idleWorkers: 0)
+    #expect(early.slices.isEmpty)
+    #expect(early.dueAt == start + queue.patience)
+    #expect(queue.isSpokenFor)
+    #expect(queue.take(now: start + queue.patience, idleWorkers: 0).slices.count == 1)
+    for _ in 0..<5 { queue.append(pending(1)) }
+    // A full batch waits for nothing.
+    #expect(!queue.isSpokenFor)
+    #expect(take(queue).count == 4)
+    #expect(take(queue).isEmpty)
+    queue.isHeld = false
+    #expect(take(queue).count == 1)
+  }
+
+  @Test func fewRowsAreLeftToABusyWorkerWhoseRunsAreShort() {
+    let queue = queue(shard: 4)
+    for _ in 0..<10 {
+      queue.beginRun()
+      queue.endRun(took: .microseconds(50))
+    }
+    queue.append(pending(1))
+    #expect(take(queue).count == 1)
+    queue.beginRun()
+    for _ in 0..<3 { queue.append(pending(1)) }
+    #expect(queue.isSpokenFor)
+    #expect(queue.take(now: start, idleWorkers: 1).dueAt == start + queue.patience)
+    #expect(queue.take(now: start + queue.patience, idleWorkers: 1).slices.count == 3)
+    for _ in 0..<4 { queue.append(pending(1)) }
+    #expect(!queue.isSpokenFor)
+    #expect(take(queue, idle: 1).count == 4)
+    // The worker is back.
+    queue.append(pending(1))
+    queue.endRun(took: .microseconds(50))
+    #expect(!queue.isSpokenFor)
+    #expect(take(queue).count == 1)
+  }
+
+  @Test func longRunsAreNotWaitedFor() {
+    let queue = queue()
+    for _ in 0..<20 {
+      queue.beginRun()
+      queue.endRun(took: .milliseconds(5))
+    }
+    queue.beginRun()
+    queue.append(pending(1))
+    #expect(!queue.isSpokenFor)
+    #expect(take(queue, idle: 1).count == 1)
+  }
+
   @Test func delayedLanesSayWhenTheyAreDue() {
     let queue = queue(maximum: 4, delay: .milliseconds(5))
     queue.append(pending(1, key: [1]))

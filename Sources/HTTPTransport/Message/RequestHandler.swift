@@ -29,7 +29,15 @@ public protocol RequestHandler: Sendable {
   /// head. Must not block: long work goes to another queue, which calls `Exchange.respond` from there.
   func handle(_ exchange: Exchange)
 
+  /// Called on the event loop when it has handed over what had arrived: no `handle` follows at once, so this is the
+  /// time to begin work on several requests together. Called at least once after each `handle`. Must not block.
+  func endTurn()
+
   /// The response to an error that the transport itself found. `status` is one of 400, 408, 413, 414, 415, 417,
   /// 431, 500, 501, 503, 505; `reason` is a sentence for humans.
   func errorResponse(status: Int, reason: String) -> Response
+}
+
+extension RequestHandler {
+  public func endTurn() {}
 }

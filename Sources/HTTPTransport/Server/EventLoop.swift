@@ -135,7 +135,10 @@ final class EventLoop: ExchangeDriver, @unchecked Sendable {
       }
     }
     handleMessages()
+    // Before the answers are written, which takes its time; these may let connections hand over more.
+    context.handler.endTurn()
     flushDirty()
+    context.handler.endTurn()
     graveyard.removeAll()
     endDrainIfDone()
     return isActive

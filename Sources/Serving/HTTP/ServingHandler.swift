@@ -4,6 +4,9 @@ import Logging
 
 /// Brings requests to their endpoints.
 struct ServingHandler: RequestHandler {
+  /// Read as JSON in about a millisecond.
+  private static let smallBodyBytes = 64 << 10
+
   private let context: ServingContext
   private let router: Router
   /// For endpoints that wait for disk or database. Its width is Dispatch's own limit.
@@ -24,12 +27,16 @@ struct ServingHandler: RequestHandler {
   }
 
   func handle(_ exchange: Exchange) {
+    // Requests of this turn do not wait for the reading of large ones.
+    if exchange.body.count > Self.smallBodyBytes { endTurn() }
     switch find(exchange.head) {
     case .success(let (route, target, values)):
       run(route.work, Call(exchange: exchange, target: target, values: values, context: context))
     case .failure(let refusal): exchange.respond(refusal.response)
     }
   }
+
+  func endTurn() { context.core.workers.endTurn() }
 
   func errorResponse(status: Int, reason: String) -> Response { .error(status: status, reason) }
 
@@ -59,7 +66,9 @@ struct ServingHandler: RequestHandler {
 
   private func run(_ work: Route.Work, _ call: Call) {
     switch work {
-    case .inline(let answer): Self.answer(call, answer)
+    case .inline(let answer):
+      endTurn()
+      Self.answer(call, answer)
     case .blocking(let answer): blocking.async { Self.answer(call, answer) }
     case .exchange(let start):
       do throws(ServingError) { try start(call) } catch { call.respond(error) }

@@ -28,18 +28,22 @@ public struct InferenceRequest: Sendable {
   public let deadline: ContinuousClock.Instant?
   /// Asked before, during and after the run: true once the client is gone.
   public let isCancelled: (@Sendable () -> Bool)?
+  /// True when the submitter may bring more at once and then calls `WorkerPool.endTurn`, so that they are run
+  /// together.
+  public let isFollowed: Bool
   /// Called exactly once, on a worker thread or on the submitting one; the reply is encoded in it.
   public let completion: @Sendable (Result<InferenceResult, ServingError>) -> Void
 
   public init(
     inputs: [Tensor?], outputs: [Int], deadline: ContinuousClock.Instant? = nil,
-    isCancelled: (@Sendable () -> Bool)? = nil,
+    isCancelled: (@Sendable () -> Bool)? = nil, isFollowed: Bool = false,
     completion: @escaping @Sendable (Result<InferenceResult, ServingError>) -> Void
   ) {
     self.inputs = inputs
     self.outputs = outputs
     self.deadline = deadline
     self.isCancelled = isCancelled
+    self.isFollowed = isFollowed
     self.completion = completion
   }
 }

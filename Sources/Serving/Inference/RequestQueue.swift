@@ -39,6 +39,9 @@ struct BatchLimits: Sendable, Equatable {
   var maximumRows: Int
   var minimumShardRows: Int
   var delay: Duration
+  /// The longest that a request waits for an event that is about to come: the end of the submitter's turn, or of a
+  /// run of a model whose runs are short.
+  var patience: Duration = .microseconds(500)
 }
 
 /// The waiting requests of one model, in lanes of requests that can be run together. Touched only under the worker
@@ -67,10 +70,21 @@ final class RequestQueue: @unchecked Sendable {
   private(set) var bytes = 0
   /// Kept by the pool: true while the queue is in its turn list.
   var isListed = false
+  /// Kept by the pool: true while a submitter that is about to bring more has not said that it is done.
+  var isHeld = false
+  private var pace = RunPace()
 
   init(limits: BatchLimits) { self.limits = limits }
 
   var isEmpty: Bool { count == 0 }
+  var patience: Duration { limits.patience }
+
+  /// True when a worker has no use for the waiting requests yet, as a busy one comes back for them in a moment or
+  /// their submitter goes on. No request is waited for longer than `patience`.
+  var isSpokenFor: Bool { (isHeld || pace.comesBack) && lanes.allSatisfy { delay(of: $0) > .zero } }
+
+  func beginRun() { pace.begin() }
+  func endRun(took duration: Duration) { pace.end(took: duration) }
 
   func append(_ pending: PendingRequest) {
     let entry = (pending: pending, taken: 0, order: nextOrder)
@@ -91,7 +105,7 @@ final class RequestQueue: @unchecked Sendable {
   /// `idleWorkers` more workers could take the others.
   func take(now: ContinuousClock.Instant, idleWorkers: Int, ignoringDelay: Bool = false) -> Taken {
     var taken = Taken()
-    while let position = dueLane(now, ignoringDelay ? .zero : limits.delay, &taken) {
+    while let position = dueLane(now, ignoringDelay: ignoringDelay, &taken) {
       let limit = share(of: lanes[position].rows, idleWorkers: idleWorkers)
       fill(&taken, from: position, limit: limit, now)
       if lanes[position].requests.isEmpty { lanes.remove(at: position) }
@@ -118,12 +132,24 @@ final class RequestQueue: @unchecked Sendable {
     return removed
   }
 
-  private func dueLane(_ now: ContinuousClock.Instant, _ delay: Duration, _ taken: inout Taken) -> Int? {
+  /// How long the first request of a lane may wait for batch mates.
+  private func delay(of lane: Lane) -> Duration {
+    if lane.rows == 0 || lane.rows >= limits.maximumRows { return .zero }
+    if isHeld || (pace.comesBack && lane.rows < limits.minimumShardRows) {
+      return max(limits.delay, limits.patience)
+    }
+    return limits.delay
+  }
+
+  private func dueLane(
+    _ now: ContinuousClock.Instant, ignoringDelay: Bool, _ taken: inout Taken
+  ) -> Int? {
     var best: Int?
     for (position, lane) in lanes.enumerated() {
       guard let first = lane.requests.first else { continue }
+      let delay = ignoringDelay ? .zero : delay(of: lane)
       let due = first.pending.submitted.advanced(by: delay)
-      if delay > .zero && lane.rows > 0 && lane.rows < limits.maximumRows && due > now {
+      if delay > .zero && due > now {
         taken.dueAt = min(taken.dueAt ?? due, due)
       } else if best.map({ first.order < lanes[$0].requests[0].order }) ?? true {
         best = position

@@ -70,7 +70,7 @@ public final class Servable: Sendable {
         request, runner: self, rows: rows, key: rows == nil ? [] : InputCheck.batchKey(request.inputs),
         deadline: request.deadline ?? defaultTimeout.map { now.advanced(by: $0) }, submitted: now)
       if let error = pending.obsolete(at: now) { throw error }
-      try workers.submit(pending, to: queue)
+      try workers.submit(pending, to: queue, isFollowed: request.isFollowed)
     } catch {
       statistics.recordFailure(error, request: 0)
       throw error

@@ -1,5 +1,6 @@
 import Engine
 import Glibc
+import Synchronization
 
 /// The threads that run models. They pull: a free one takes the next batch of the next model in turn, so batches grow
 /// by themselves while all are busy, and a busy model cannot starve a quiet one.
@@ -15,12 +16,18 @@ public final class WorkerPool: Sendable {
     var freeThreads: Int
     var teams: ComputeTeams
     var queuedBytes = 0
+    /// Queues with requests of submitters that bring more; the first of them came at `heldSince`.
+    var held: [RequestQueue] = []
+    var heldSince: ContinuousClock.Instant?
+    /// When the worker that sleeps for the shortest time looks again.
+    var watchedUntil: ContinuousClock.Instant?
     var isStopping = false
     var workers: [ComputeThread] = []
   }
 
   private struct Work {
     var batch: Batch?
+    var queue: RequestQueue?
     var team: ComputeTeam?
     var obsolete: [(pending: PendingRequest, error: ServingError)] = []
     /// Tokens that the batch holds.
@@ -33,6 +40,7 @@ public final class WorkerPool: Sendable {
   private let maximumQueuedRequests: Int
   private let maximumQueuedBytes: Int
   private let monitor: Monitor<State>
+  private let holdsRequests = Atomic(false)
 
   /// - Parameter clock: measures deadlines and delays.
   public init(configuration: ServingConfiguration, clock: any ServingClock = MonotonicClock()) {
@@ -66,9 +74,13 @@ public final class WorkerPool: Sendable {
   }
 
   /// Puts a request into its model's queue.
+  /// - Parameter isFollowed: the submitter may bring more at once, and calls `endTurn` when it has not.
   /// - Throws: `.overloaded`, `.shuttingDown`.
-  func submit(_ pending: PendingRequest, to queue: RequestQueue) throws(ServingError) {
+  func submit(
+    _ pending: PendingRequest, to queue: RequestQueue, isFollowed: Bool = false
+  ) throws(ServingError) {
     let (requests, bytes) = (maximumQueuedRequests, maximumQueuedBytes)
+    var wakes = false
     let refusal: ServingError? = monitor.withLock { state in
       if state.isStopping { return .shuttingDown }
       if queue.count >= requests { return .overloaded(reason: "\(requests) requests are waiting already") }
@@ -81,10 +93,48 @@ public final class WorkerPool: Sendable {
         queue.isListed = true
         state.turn.append(queue)
       }
+      if isFollowed { hold(queue, &state, pending.submitted) }
+      wakes = !(isFollowed && queue.isHeld) && needsWorker(state, pending.submitted)
       return nil
     }
     if let refusal { throw refusal }
-    monitor.wakeOne()
+    if wakes { monitor.wakeOne() }
+  }
+
+  /// Ends the turn of a submitter: what it brought may be run.
+  public func endTurn() {
+    if !holdsRequests.load(ordering: .relaxed) { return }
+    let wakes = monitor.withLock { state in
+      release(&state)
+      return needsWorker(state, clock.now())
+    }
+    if wakes { monitor.wakeOne() }
+  }
+
+  private func hold(_ queue: RequestQueue, _ state: inout State, _ now: ContinuousClock.Instant) {
+    if let since = state.heldSince, since.advanced(by: queue.patience) <= now { return release(&state) }
+    state.heldSince = state.heldSince ?? now
+    if queue.isHeld { return }
+    queue.isHeld = true
+    state.held.append(queue)
+    holdsRequests.store(true, ordering: .relaxed)
+  }
+
+  private func release(_ state: inout State) {
+    for queue in state.held { queue.isHeld = false }
+    state.held.removeAll(keepingCapacity: true)
+    state.heldSince = nil
+    holdsRequests.store(false, ordering: .relaxed)
+  }
+
+  /// Whether one more worker should look at the queues.
+  private func needsWorker(_ state: State, _ now: ContinuousClock.Instant) -> Bool {
+    if state.freeThreads == 0 || state.turn.isEmpty { return false }
+    // Somebody has to look when patience ends; one is enough.
+    let isWatched = state.watchedUntil.map { until in
+      state.turn.allSatisfy { until <= now.advanced(by: $0.patience) }
+    }
+    return isWatched != true || state.turn.contains { !$0.isSpokenFor }
   }
 
   /// Requests that wait in `queue`.
@@ -116,7 +166,7 @@ public final class WorkerPool: Sendable {
       for (pending, error) in work.obsolete { pending.runner.refuse(pending, error) }
       guard let batch = work.batch else { continue }
       batch.runner.run(batch, on: work.team?.team)
-      release(work)
+      finish(work, took: batch.taken.duration(to: clock.now()))
     }
   }
 
@@ -124,20 +174,28 @@ public final class WorkerPool: Sendable {
   private func nextWork() -> Work? {
     // On a processor that event loops wait for, they go first and let the batch grow; on a free one this is nothing.
     sched_yield()
+    var watchesUntil: ContinuousClock.Instant?
     return monitor.waitUntilDone { state in
+      if watchesUntil != nil && state.watchedUntil == watchesUntil { state.watchedUntil = nil }
+      watchesUntil = nil
       if state.freeThreads == 0 { return .wait(nil) }
       let now = clock.now()
       var dueAt: ContinuousClock.Instant?
       var work = take(&state, now, &dueAt)
       if work.batch == nil && work.obsolete.isEmpty {
         if state.turn.isEmpty && state.isStopping { return .done(nil) }
+        if let dueAt, state.watchedUntil.map({ dueAt < $0 }) ?? true {
+          watchesUntil = dueAt
+          state.watchedUntil = dueAt
+        }
         return .wait(dueAt.map { now.duration(to: $0) })
       }
-      if work.batch != nil {
+      if let queue = work.queue {
+        queue.beginRun()
         if state.turn.isEmpty { work.team = state.teams.take(atMost: state.freeThreads) }
         state.freeThreads -= work.threads
       }
-      if !state.turn.isEmpty && state.freeThreads > 0 { monitor.wakeOne() }
+      if needsWorker(state, now) { monitor.wakeOne() }
       return .done(work)
     }
   }
@@ -158,6 +216,7 @@ public final class WorkerPool: Sendable {
       work.obsolete += taken.obsolete
       if let due = taken.dueAt { dueAt = min(dueAt ?? due, due) }
       if let first = taken.slices.first {
+        work.queue = queue
         work.batch = Batch(runner: first.pending.runner, slices: taken.slices, taken: now)
         break
       }
@@ -165,13 +224,15 @@ public final class WorkerPool: Sendable {
     return work
   }
 
-  private func release(_ work: Work) {
+  /// The caller looks for work itself then, and wakes others if it leaves some.
+  private func finish(_ work: Work, took duration: Duration) {
     let isStopping = monitor.withLock { state in
       state.freeThreads += work.threads
+      work.queue?.endRun(took: duration)
       if let team = work.team { state.teams.giveBack(team) }
       return state.isStopping
     }
-    // The caller looks for work itself; a group's further tokens are news for others, and so is the last batch.
-    if work.threads > 1 || isStopping { monitor.wakeAll() }
+    // The last batch is news for those that wait for the end.
+    if isStopping { monitor.wakeAll() }
   }
 }

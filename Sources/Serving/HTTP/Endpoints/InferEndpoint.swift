@@ -29,7 +29,7 @@ enum InferEndpoint {
     try servable.submit(
       InferenceRequest(
         inputs: binding.inputs, outputs: binding.outputs.map(\.index), deadline: deadline,
-        isCancelled: { exchange.isCancelled }
+        isCancelled: { exchange.isCancelled }, isFollowed: true
       ) { result in answer(result, binding, model, call) })
   }
 
