@@ -26,7 +26,9 @@ def test_64_clients(own_server):
     rows = own_server.metric("nv_inference_count", model="digits")
     batches = own_server.metric("nv_inference_exec_count", model="digits") - before
     assert rows / batches > 4, f"{rows} rows in {batches} batches"
-    assert own_server.metric("nv_inference_request_failure", model="digits") == 0
+    # Requests that were in flight when h2load hung up at the end are counted as cancelled.
+    for reason in ("REJECTED", "BACKEND", "OTHER"):
+        assert own_server.metric("nv_inference_request_failure", model="digits", reason=reason) == 0
 
 
 def test_answers_are_those_of_single_requests(server, test_set):

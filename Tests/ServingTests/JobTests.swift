@@ -267,7 +267,10 @@ private let succeed = #"cp "$input" "$output"; echo '{"promote":true,"verdict":"
     }
     // What a killed server leaves: a running, a waiting, a one-call job, and one that published and was not marked.
     do {
-      let database = try DatabaseQueue(path: rig.rig.directory.path + "/state/adze.sqlite")
+      var configuration = Configuration()
+      configuration.busyMode = .timeout(20)  // threads of the stopped server may still hold its connection
+      let database = try DatabaseQueue(
+        path: rig.rig.directory.path + "/state/adze.sqlite", configuration: configuration)
       try database.write { database in
         for (state, kind) in [
           ("running", "version"), ("queued", "version"), ("queued", "one_call"), ("running", "version"),
