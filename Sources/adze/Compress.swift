@@ -53,9 +53,9 @@ struct Compress: ParsableCommand {
     ([report.verdict] + report.reasons.map { "not promoted: \($0)" } + report.notes).joined(separator: "\n")
   }
 
-  private func sha256(_ bytes: [UInt8]) -> String {
+  private func sha256(_ file: MappedFile) -> String {
     let digest = SHA256()
-    bytes.withUnsafeBytes { digest.update($0) }
+    withExtendedLifetime(file) { digest.update(file.bytes) }
     return digest.hexadecimal()
   }
 
@@ -72,10 +72,10 @@ struct Compress: ParsableCommand {
 
   private func compress(_ model: Model, _ recipe: Recipe) throws(CommandFailure) -> CompressionOutput {
     var bar = ProgressBar()
-    let bytes = try readFile(input)
     do {
+      let file = try FileBytes.map(path: input)
       let source = CompressionInput(
-        model: model, fileBytes: bytes.count, sourceSHA256: sha256(bytes),
+        model: model, fileBytes: file.count, sourceSHA256: sha256(file),
         recipe: recipe, calibration: try calibration.map { try Dataset(path: $0) },
         evaluation: try evaluation.map { try Dataset(path: $0) }, threads: threads ?? CPU.threadsAvailable)
       let result = try Compressor.run(source) { progress in
