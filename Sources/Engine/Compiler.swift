@@ -62,8 +62,9 @@ extension NodeRunner {
     guard let rule = EngineTable.rule(for: op), let entry = EngineTable.entry(for: op) else {
       throw EngineError.unsupportedOperator(node: source.node.name, op: op.description)
     }
-    self.init(
-      rule: rule, implementation: try entry.implementation(source), memoryLimit: options.tensorLimit)
+    let implementation =
+      try StringForms.implementation(source, options) ?? entry.implementation(source)
+    self.init(rule: rule, implementation: implementation, memoryLimit: options.tensorLimit)
   }
 }
 

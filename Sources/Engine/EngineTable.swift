@@ -48,6 +48,7 @@ enum EngineTable {
     castOperators, quantizationOperators, integerProductOperators, integerConvolutionOperators,
     gatherOperators, scatterOperators, padOperators, rearrangeOperators, searchOperators, generatorOperators,
     dataDependentOperators, resizeOperators, einsumOperators, dropoutOperators,
+    detectionOperators, samplingOperators, stringOperators,
   ]
 
   private static let entries: [OperatorName: OperatorEntry] = {

@@ -19,6 +19,9 @@ public enum OperatorTable {
       GeneratorRules.all,
       QuantizationRules.all,
       ControlFlowRules.all,
+      DetectionRules.all,
+      SamplingRules.all,
+      StringRules.all,
     ].flatMap { $0 }
 
   private static let byName: [OperatorName: OperatorRule] =
