@@ -49,6 +49,7 @@ enum EngineTable {
     gatherOperators, scatterOperators, padOperators, rearrangeOperators, searchOperators, generatorOperators,
     dataDependentOperators, resizeOperators, einsumOperators, dropoutOperators,
     detectionOperators, samplingOperators, stringOperators,
+    lossOperators, recurrentOperators, attentionOperators,
   ]
 
   private static let entries: [OperatorName: OperatorEntry] = {

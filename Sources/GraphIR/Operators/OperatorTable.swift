@@ -22,6 +22,9 @@ public enum OperatorTable {
       DetectionRules.all,
       SamplingRules.all,
       StringRules.all,
+      LossRules.all,
+      RecurrentRules.all,
+      AttentionRules.all,
     ].flatMap { $0 }
 
   private static let byName: [OperatorName: OperatorRule] =
