@@ -49,7 +49,7 @@ enum EngineTable {
     gatherOperators, scatterOperators, padOperators, rearrangeOperators, searchOperators, generatorOperators,
     dataDependentOperators, resizeOperators, einsumOperators, dropoutOperators,
     detectionOperators, samplingOperators, stringOperators,
-    lossOperators, recurrentOperators, attentionOperators,
+    lossOperators, recurrentOperators, attentionOperators, fourierOperators, windowOperators, randomOperators,
   ]
 
   private static let entries: [OperatorName: OperatorEntry] = {

@@ -25,6 +25,7 @@ public enum OperatorTable {
       LossRules.all,
       RecurrentRules.all,
       AttentionRules.all,
+      SignalRules.all,
     ].flatMap { $0 }
 
   private static let byName: [OperatorName: OperatorRule] =
