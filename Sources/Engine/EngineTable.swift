@@ -50,6 +50,7 @@ enum EngineTable {
     dataDependentOperators, resizeOperators, einsumOperators, dropoutOperators,
     detectionOperators, samplingOperators, stringOperators,
     lossOperators, recurrentOperators, attentionOperators, fourierOperators, windowOperators, randomOperators,
+    bitCastOperators,
   ]
 
   private static let entries: [OperatorName: OperatorEntry] = {

@@ -13,6 +13,7 @@ enum GeneratorRules {
     OperatorRule("Range", inputs: 3...3, infer: inferRange),
     OperatorRule("EyeLike", inputs: 1...1, attributes: ["dtype", "k"], infer: inferEyeLike),
     OperatorRule("Cast", inputs: 1...1, attributes: ["round_mode", "saturate", "to"], infer: inferCast),
+    OperatorRule("BitCast", inputs: 1...1, attributes: ["to"], infer: inferBitCast),
     OperatorRule("CastLike", inputs: 2...2, attributes: ["round_mode", "saturate"], infer: inferCastLike),
     OperatorRule("Dropout", inputs: 1...3, outputs: 1...2, attributes: ["seed"], infer: inferDropout),
     random("RandomNormal", ["dtype", "mean", "scale", "seed", "shape"]),
@@ -73,6 +74,17 @@ enum GeneratorRules {
     _ = try CastAttributes(context.node)
     context.setOutput(0, element, context.dimensions(0))
     if ElementSet.index.contains(element) { context.setElements(0, context.knownElements(0)) }
+  }
+
+  @Sendable private static func inferBitCast(_ context: inout InferenceContext) throws(GraphError) {
+    guard let element = try context.node.elementType("to") else {
+      throw context.error("attribute 'to' is required")
+    }
+    guard let own = context.element(0) else { return context.setOutput(0, element, context.dimensions(0)) }
+    if own.bitWidth != element.bitWidth || own == .string || element == .string {
+      throw context.error("the bits of \(own.name) cannot be read as \(element.name)")
+    }
+    context.setOutput(0, element, context.dimensions(0))
   }
 
   @Sendable private static func inferCastLike(_ context: inout InferenceContext) throws(GraphError) {
