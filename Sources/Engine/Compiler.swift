@@ -13,17 +13,38 @@ extension Program {
     var model = model
     let defaulted = model.graph.inputs.filter { model.graph[$0].constant != nil }
     model.graph.inputs.removeAll(where: defaulted.contains)
+    try BodyCheck.depth(of: model.graph, limit: options.bodyDepthLimit)
     do {
       try simplify(&model, options)
     } catch {
       throw EngineError(graph: error)
     }
+    CaptureLowering.apply(to: &model.graph)
     let nodes = try decode(model.graph, options)
     return try Program(graph: model.graph, nodes: nodes, options: options)
   }
 
+  /// Compiles the sub-graph of a node, which has been through the passes with its model. What it captures becomes
+  /// inputs, after its own.
+  static func compile(body: Graph, options: CompileOptions) throws -> Program {
+    var graph = body
+    // Every input is given in every turn.
+    for input in graph.inputs { graph[input].constant = nil }
+    graph.inputs += graph.captures.map(\.inner)
+    graph.captures = []
+    let folder = ConstantFolder(options: options)
+    try TypePropagation.run(&graph)
+    try Fusion.apply(to: &graph, folder: folder, isEnabled: options.fuse)
+    try TypePropagation.run(&graph)
+    CaptureLowering.apply(to: &graph)
+    return try Program(graph: graph, nodes: decode(graph, options), options: options, isBody: true)
+  }
+
   private static func simplify(_ model: inout Model, _ options: CompileOptions) throws {
+    try model.inlineFunctions()
     model = try model.raised()
+    try model.inlineFunctions()
+    BodyCheck.forgetStateShapes(&model.graph)
     try model.graph.verify()
     try model.graph.inferTypes()
     let folder = ConstantFolder(options: options)
@@ -43,7 +64,7 @@ extension Program {
       do {
         let source = OperatorSource(
           node: node, inputs: node.inputs.map { $0.isNone ? nil : graph[$0].type },
-          outputs: node.outputs.map { $0.isNone ? nil : graph[$0].type })
+          outputs: node.outputs.map { $0.isNone ? nil : graph[$0].type }, options: options)
         let runner = try NodeRunner(source, options)
         nodes.append(CompiledNode(node: node, label: label, runner: runner))
       } catch {

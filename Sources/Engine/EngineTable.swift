@@ -35,6 +35,12 @@ struct OperatorEntry: Sendable {
     self.make = { .dynamic(try make($0)) }
   }
 
+  /// An operator that is one or the other, as the types tell.
+  init(either op: OperatorName, make: @escaping @Sendable (OperatorSource) throws -> OperatorImplementation) {
+    self.op = op
+    self.make = make
+  }
+
   func implementation(_ source: OperatorSource) throws -> OperatorImplementation { try make(source) }
 }
 
@@ -51,6 +57,7 @@ enum EngineTable {
     detectionOperators, samplingOperators, stringOperators,
     lossOperators, recurrentOperators, attentionOperators, fourierOperators, windowOperators, randomOperators,
     bitCastOperators,
+    sequenceOperators, controlFlowOperators, identityOperators,
   ]
 
   private static let entries: [OperatorName: OperatorEntry] = {

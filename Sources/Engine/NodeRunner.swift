@@ -10,12 +10,19 @@ struct NodeRunner {
 
   /// - Returns: one value for each output; `omitted` stands for outputs that the node leaves out.
   /// - Throws: `OperatorFailure`, `GraphError`, `TensorError`, `EngineError.memoryLimit`.
-  func run(_ node: Node, _ inputs: [RuntimeValue?], isWeight: [Bool], team: ThreadTeam) throws
-    -> [RuntimeValue?]
-  {
+  func run(
+    _ node: Node, _ inputs: [RuntimeValue?], isWeight: [Bool], team: ThreadTeam,
+    bodies: BodySessions = BodySessions(), isCancelled: (() -> Bool)? = nil
+  ) throws -> [RuntimeValue?] {
     switch implementation {
     case .dynamic(let op):
-      return try op.run(inputs, DynamicContext(team: team, memoryLimit: memoryLimit))
+      let outputs = try op.run(
+        inputs,
+        DynamicContext(team: team, memoryLimit: memoryLimit, bodies: bodies, isCancelled: isCancelled))
+      guard outputs.count >= node.outputs.count else {
+        throw OperatorFailure.invalid("it gives \(outputs.count) of \(node.outputs.count) outputs")
+      }
+      return outputs
     case .shaped(let op):
       let tensors = try inputs.map { (value: RuntimeValue?) -> Tensor? in
         guard let value else { return nil }

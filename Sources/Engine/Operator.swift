@@ -51,24 +51,10 @@ struct DynamicContext {
   let team: ThreadTeam
   /// The most bytes that one tensor may take.
   let memoryLimit: Int
-}
-
-/// A value that lives outside the arena.
-enum RuntimeValue: Sendable {
-  case tensor(Tensor)
-  indirect case optional(RuntimeValue?)
-  case sequence([RuntimeValue])
-
-  var tensor: Tensor? { if case .tensor(let tensor) = self { tensor } else { nil } }
-
-  /// The type of this very value: all extents are known.
-  var type: ValueType? {
-    switch self {
-    case .tensor(let tensor): .tensor(TensorType(tensor.type, shape: tensor.shape))
-    case .optional(let value): value?.type.map(ValueType.optional)
-    case .sequence(let values): values.first?.type.map(ValueType.sequence)
-    }
-  }
+  /// For operators with sub-graphs.
+  var bodies = BodySessions()
+  /// Asked between the nodes of sub-graphs; true ends the run.
+  var isCancelled: (() -> Bool)?
 }
 
 /// How a node computes.

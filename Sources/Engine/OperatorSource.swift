@@ -6,6 +6,8 @@ struct OperatorSource {
   let node: Node
   let inputs: [ValueType?]
   let outputs: [ValueType?]
+  /// For operators with sub-graphs, which are compiled with the node.
+  var options = CompileOptions()
 
   /// The element type of input `index`; nil when it is omitted.
   func element(_ index: Int) -> ElementType? { index < inputs.count ? inputs[index]?.tensor?.element : nil }

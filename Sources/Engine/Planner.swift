@@ -107,7 +107,8 @@ struct Planner {
   /// The outputs when they follow from what is known already.
   private func knownOutputs(_ compiled: CompiledNode, _ constants: [Tensor?]) throws -> [RuntimeValue?]? {
     let node = compiled.node
-    guard compiled.runner.rule.isDeterministic else { return nil }
+    // A sub-graph may hold what is not deterministic, or run for long.
+    guard compiled.runner.rule.isDeterministic, node.bodies.isEmpty else { return nil }
     if case .shaped(let op) = compiled.runner.implementation,
       !node.inputs.contains(where: { if case .dynamic = fact($0) { true } else { false } }),
       let outputs = try op.outputsFromTypes(node.inputs.map(operandType))

@@ -10,6 +10,12 @@ public struct CompileOptions: Sendable {
   public var tensorLimit = 4 << 30
   /// The most bytes that all values of one run may take together.
   public var arenaLimit = 16 << 30
+  /// The most turns that one run of a Loop, Scan or SequenceMap may take, and the seconds after which it takes no
+  /// further one.
+  public var loopTurnLimit = 1 << 24
+  public var loopSecondsLimit = 300
+  /// How deep sub-graphs may be nested.
+  public var bodyDepthLimit = 16
 
   public init() {}
 }
@@ -33,6 +39,9 @@ public struct Port: Sendable, Hashable {
   public let dimensions: [Dimension]?
   /// Inputs that have a default are not listed, so this is false unless the type itself is optional.
   public let isOptional: Bool
+  /// False for sequences and for optionals of them; `element` and `dimensions` are then those of their elements,
+  /// and `Session.run(values:)` takes and gives them.
+  public let isTensor: Bool
 }
 
 /// One node, ready to be planned.
@@ -59,15 +68,20 @@ public final class Program: Sendable {
   let graph: Graph
   let nodes: [CompiledNode]
   let options: CompileOptions
+  /// True for the program of a sub-graph, which only its node runs: it has no ports.
+  let isBody: Bool
 
-  init(graph: Graph, nodes: [CompiledNode], options: CompileOptions) throws(EngineError) {
+  init(
+    graph: Graph, nodes: [CompiledNode], options: CompileOptions, isBody: Bool = false
+  ) throws(EngineError) {
     self.graph = graph
     self.nodes = nodes
     self.options = options
-    inputs = try Self.ports(graph.inputs, graph)
-    outputs = try Self.ports(graph.outputs, graph)
+    self.isBody = isBody
+    inputs = isBody ? [] : try Self.ports(graph.inputs, graph)
+    outputs = isBody ? [] : try Self.ports(graph.outputs, graph)
     statistics = ProgramStatistics(graph)
-    batchAxisIsLeading = RowIndependence.holds(in: graph)
+    batchAxisIsLeading = !isBody && RowIndependence.holds(in: graph)
   }
 
   private static func ports(_ ids: [ValueID], _ graph: Graph) throws(EngineError) -> [Port] {
@@ -80,13 +94,18 @@ public final class Program: Sendable {
         type = inner
         isOptional = true
       }
-      if case .sequence(let inner)? = type { type = inner }
+      var isTensor = true
+      while case .sequence(let inner)? = type {
+        type = inner
+        isTensor = false
+      }
       guard let tensor = type?.tensor else {
         throw .invalidModel("value '\(value.name)' is no tensor, or its type is not known")
       }
       ports.append(
         Port(
-          name: value.name, element: tensor.element, dimensions: tensor.dimensions, isOptional: isOptional))
+          name: value.name, element: tensor.element, dimensions: tensor.dimensions, isOptional: isOptional,
+          isTensor: isTensor))
     }
     return ports
   }

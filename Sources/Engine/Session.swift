@@ -21,6 +21,7 @@ public final class Session {
   private var plans: [Plan] = []
   /// By value id: values that do not lie in the arena.
   private var dynamicValues: [RuntimeValue?]
+  private let bodies = BodySessions()
 
   public init(_ program: Program, team: ThreadTeam) {
     self.program = program
@@ -46,6 +47,36 @@ public final class Session {
     return program.outputs.indices.map { output($0) }
   }
 
+  /// Computes the outputs for inputs of any kind, given in the order of `Program.inputs`.
+  /// - Throws: `EngineError`; wrong counts, kinds, types and shapes name the input.
+  public func run(values: [RuntimeValue]) throws(EngineError) -> [RuntimeValue] {
+    let graph = program.graph
+    if values.count != graph.inputs.count {
+      throw .inputCount(expected: graph.inputs.count, actual: values.count)
+    }
+    for (id, value) in zip(graph.inputs, values) {
+      guard let type = graph[id].type, !value.fits(type) else { continue }
+      throw .inputType(name: graph[id].name, expected: type.description, actual: value.typeName)
+    }
+    // An empty optional has no shape to check: its port takes any.
+    try choosePlan(values.map { $0.tensor?.shape ?? .scalar })
+    for (index, value) in values.enumerated() {
+      if case .dynamic(let id) = plan.inputs[index] {
+        dynamicValues[Int(id.index)] = value
+      } else if let tensor = value.tensor {
+        setInput(index, tensor)
+      }
+    }
+    try execute()
+    return try graph.outputs.indices.map { index throws(EngineError) in
+      if case .dynamic(let id) = plan.outputs[index] {
+        if let value = dynamicValues[Int(id.index)] { return value }
+        throw .invalidModel("output '\(graph[id].name)' has no value")
+      }
+      return .tensor(output(index))
+    }
+  }
+
   // MARK: Plans
 
   private var plan: Plan {
@@ -56,6 +87,13 @@ public final class Session {
   /// Finds or makes the plan for these input shapes, and makes it the current one.
   /// - Throws: `.inputCount`, `.inputShape`, what planning finds wrong, `.memoryLimit`, `.outOfMemory`.
   public func prepare(_ shapes: [Shape]) throws(EngineError) {
+    for port in program.inputs + program.outputs where !port.isTensor {
+      throw .invalidModel("'\(port.name)' is no tensor: only run(values:) can take or give it")
+    }
+    try choosePlan(shapes)
+  }
+
+  private func choosePlan(_ shapes: [Shape]) throws(EngineError) {
     if let position = plans.firstIndex(where: { $0.shapes == shapes }) {
       if position > 0 { plans.insert(plans.remove(at: position), at: 0) }
     } else {
@@ -155,7 +193,9 @@ public final class Session {
       let inputs = try step.inputs.map { place throws -> RuntimeValue? in
         try place.flatMap { place throws in try value(at: place) }
       }
-      let outputs = try compiled.runner.run(compiled.node, inputs, isWeight: step.isWeight, team: team)
+      let outputs = try compiled.runner.run(
+        compiled.node, inputs, isWeight: step.isWeight, team: team, bodies: bodies,
+        isCancelled: isCancelled)
       for (id, value) in zip(compiled.node.outputs, outputs) where !id.isNone {
         dynamicValues[Int(id.index)] = value
       }

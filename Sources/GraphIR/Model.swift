@@ -43,5 +43,5 @@ extension Model {
   /// The IR versions that can be read.
   public static let irVersions = 3...13
   /// The versions of domain ai.onnx that can be read.
-  public static let opsetVersions = 7...25
+  public static let opsetVersions = 1...27
 }

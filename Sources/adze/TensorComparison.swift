@@ -5,6 +5,24 @@ enum TensorComparison {
   static let relativeTolerance = 1e-3
   static let absoluteTolerance = 1e-5
 
+  /// The same for values of any kind.
+  static func difference(_ actual: RuntimeValue, expected: RuntimeValue) -> String? {
+    switch (actual, expected) {
+    case (.tensor(let left), .tensor(let right)): return difference(left, expected: right)
+    case (.sequence(let left), .sequence(let right)):
+      if left.count != right.count { return "has \(left.count) elements, expected \(right.count)" }
+      for (index, pair) in zip(left, right).enumerated() {
+        if let text = difference(pair.0, expected: pair.1) { return "element \(index) \(text)" }
+      }
+      return nil
+    case (.optional(nil), .optional(nil)): return nil
+    case (.optional(let left?), .optional(let right?)): return difference(left, expected: right)
+    // An optional's element may stand for the optional.
+    case (_, .optional(let right?)): return difference(actual, expected: right)
+    default: return "is of another kind than expected"
+    }
+  }
+
   /// What differs, in words; nil when the tensors agree: floats within the tolerances, all else exactly.
   static func difference(_ actual: Tensor, expected: Tensor) -> String? {
     if actual.type != expected.type { return "is \(actual.type.name), expected \(expected.type.name)" }

@@ -43,9 +43,9 @@ enum ConformanceRunner {
 
   private static func failure(of dataSet: String, _ session: Session) -> String? {
     do {
-      let inputs = try tensors(dataSet, "input_")
-      let expected = try tensors(dataSet, "output_")
-      let outputs = try session.run(inputs)
+      let inputs = try values(dataSet, "input_", session.program.inputs)
+      let expected = try values(dataSet, "output_", session.program.outputs)
+      let outputs = try session.run(values: inputs)
       if outputs.count != expected.count { return "\(outputs.count) outputs, expected \(expected.count)" }
       for (index, pair) in zip(outputs, expected).enumerated() {
         if let difference = TensorComparison.difference(pair.0, expected: pair.1) {
@@ -59,8 +59,14 @@ enum ConformanceRunner {
   }
 
   /// `input_0.pb`, `input_1.pb` … in order.
-  private static func tensors(_ directory: String, _ prefix: String) throws -> [Tensor] {
+  private static func values(_ directory: String, _ prefix: String, _ ports: [Port]) throws -> [RuntimeValue]
+  {
     let count = DirectoryListing.names(directory).count { $0.hasPrefix(prefix) && $0.hasSuffix(".pb") }
-    return try (0..<count).map { try TensorFile.read(path: "\(directory)/\(prefix)\($0).pb") }
+    return try (0..<count).map { index in
+      let port = index < ports.count ? ports[index] : nil
+      let kind: ValueFile.Kind =
+        port.map { $0.isOptional ? .optional : $0.isTensor ? .tensor : .sequence } ?? .tensor
+      return try ValueFile.read(path: "\(directory)/\(prefix)\(index).pb", kind: kind)
+    }
   }
 }

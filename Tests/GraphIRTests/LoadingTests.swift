@@ -76,11 +76,11 @@ struct LoadingTests {
       (try file(relu) { $0.irVersion = 2 }, .unsupportedIRVersion(2)),
       (try file(relu) { $0.irVersion = 14 }, .unsupportedIRVersion(14)),
       (
-        try file(relu) { $0.opsetImport = [opset("", 6)] }, .unsupportedOpset(domain: "", version: 6)
+        try file(relu) { $0.opsetImport = [opset("", 0)] }, .unsupportedOpset(domain: "", version: 0)
       ),
       (
-        try file(relu) { $0.opsetImport = [opset("ai.onnx", 26)] },
-        .unsupportedOpset(domain: "", version: 26)
+        try file(relu) { $0.opsetImport = [opset("ai.onnx", 28)] },
+        .unsupportedOpset(domain: "", version: 28)
       ),
       (
         try file(relu) { $0.opsetImport = [] },

@@ -67,6 +67,8 @@ enum ControlFlowRules {
       if index < carried {
         // No turn may be taken at all: then the initial value comes out.
         let initial = context.valueType(index + 2)
+        // The state may start as an optional and go on as its element: only the file knows what comes out.
+        if case .optional? = initial, !type.isOptional { continue }
         context.setOutput(index, initial.flatMap { commonType($0, type) } ?? type)
       } else if case .tensor(let element) = type {
         context.setOutput(index, element.element, element.dimensions.map { [.unknown] + $0 })
@@ -161,6 +163,8 @@ public struct ScanAttributes: Sendable {
 }
 
 extension ValueType {
+  fileprivate var isOptional: Bool { if case .optional = self { true } else { false } }
+
   /// A loop's state may change its shape from turn to turn: only kind and element type stay.
   fileprivate var withoutShape: ValueType {
     if case .tensor(let type) = self { .tensor(TensorType(type.element, nil)) } else { self }

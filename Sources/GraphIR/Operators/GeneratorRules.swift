@@ -10,7 +10,7 @@ enum GeneratorRules {
         "value_strings",
       ], infer: inferConstant),
     OperatorRule("ConstantOfShape", inputs: 1...1, attributes: ["value"], infer: inferConstantOfShape),
-    OperatorRule("Range", inputs: 3...3, infer: inferRange),
+    OperatorRule("Range", inputs: 3...3, attributes: ["stash_type"], infer: inferRange),
     OperatorRule("EyeLike", inputs: 1...1, attributes: ["dtype", "k"], infer: inferEyeLike),
     OperatorRule("Cast", inputs: 1...1, attributes: ["round_mode", "saturate", "to"], infer: inferCast),
     OperatorRule("BitCast", inputs: 1...1, attributes: ["to"], infer: inferBitCast),
@@ -231,6 +231,8 @@ public enum RangeCount {
     case .float32: Double(tensor.array(of: Float.self)[0])
     case .float64: tensor.array(of: Double.self)[0]
     case .float16: Double(tensor.array(of: Float16.self)[0])
+    case .bfloat16:
+      tensor.withBytes { Double(Float(bitPattern: UInt32($0.loadUnaligned(as: UInt16.self)) << 16)) }
     default: nil
     }
   }

@@ -26,6 +26,7 @@ public enum OperatorTable {
       RecurrentRules.all,
       AttentionRules.all,
       SignalRules.all,
+      SequenceRules.all,
     ].flatMap { $0 }
 
   private static let byName: [OperatorName: OperatorRule] =

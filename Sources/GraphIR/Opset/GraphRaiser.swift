@@ -29,6 +29,8 @@ struct GraphRaiser {
   }
 
   private func adapt(_ adaptation: inout NodeAdaptation) throws(GraphError) {
+    // A hint about memory that every operator could have until 5.
+    if from < 6 { adaptation.node.attributes["consumed_inputs"] = nil }
     for version in (from + 1)...to {
       // An adapter may replace the operator, so it is looked up anew for each version.
       let key = OpsetAdapter.Key(type: adaptation.node.op.type, version: version)

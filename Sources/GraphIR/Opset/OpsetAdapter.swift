@@ -1,4 +1,4 @@
-/// What each operator change between opset 7 and the newest asks of a node.
+/// What each operator change between opset 1 and the newest asks of a node.
 ///
 /// Changes that only add types, attributes with a default of the old meaning, or optional inputs need no adapter.
 enum OpsetAdapter {
@@ -8,6 +8,8 @@ enum OpsetAdapter {
   case batchNormalizationSpatial, batchNormalizationTraining, groupNormalizationPerChannel
   case dropoutMaskToBool, scatterToScatterElements, roiAlignCoordinates, gridSampleModeNames
   case scanBatch
+  case numpyBroadcasting, channelSlope, gemmBroadcasting, castTypeNames, concatAxis, dropAttributes
+  case batchNormalizationTest, reshapeToInput, padNames, upsampleSides, seluDefaults, normToInteger, tileAxis
 
   struct Key: Hashable {
     let type: String
@@ -20,10 +22,29 @@ enum OpsetAdapter {
     for name in ["L1", "L2", "LogSum", "LogSumExp", "Max", "Mean", "Min", "Prod", "SumSquare"] {
       table[Key(type: "Reduce" + name, version: 18)] = .axesToInput
     }
+    for name in ["Add", "Sub", "Mul", "Div", "Pow", "And", "Or", "Xor", "Greater", "Less", "Equal"] {
+      table[Key(type: name, version: 7)] = .numpyBroadcasting
+    }
     return table
   }()
 
   private static let rows: [(type: String, version: Int, adapter: OpsetAdapter)] = [
+    ("BatchNormalization", 7, .batchNormalizationTest),
+    ("Cast", 6, .castTypeNames),
+    ("Concat", 4, .concatAxis),
+    ("Dropout", 7, .dropAttributes),
+    ("GRU", 7, .dropAttributes),
+    ("Gemm", 7, .gemmBroadcasting),
+    ("GlobalLpPool", 2, .normToInteger),
+    ("LSTM", 7, .dropAttributes),
+    ("LpPool", 2, .normToInteger),
+    ("PRelu", 7, .channelSlope),
+    ("Pad", 2, .padNames),
+    ("RNN", 7, .dropAttributes),
+    ("Reshape", 5, .reshapeToInput),
+    ("Selu", 6, .seluDefaults),
+    ("Tile", 6, .tileAxis),
+    ("Upsample", 7, .upsampleSides),
     ("BatchNormalization", 9, .batchNormalizationSpatial),
     ("BatchNormalization", 14, .batchNormalizationTraining),
     ("Clip", 11, .clipBoundsToInputs),
@@ -78,6 +99,19 @@ enum OpsetAdapter {
     case .roiAlignCoordinates: Self.roiAlignCoordinates(&context)
     case .gridSampleModeNames: Self.gridSampleModeNames(&context)
     case .scanBatch: try Self.scanBatch(&context)
+    case .numpyBroadcasting: try Self.numpyBroadcasting(&context)
+    case .channelSlope: try Self.alignSecondInput(&context, axis: 1)
+    case .gemmBroadcasting: context.node.attributes["broadcast"] = nil
+    case .castTypeNames: try Self.castTypeNames(&context)
+    case .concatAxis: Self.concatAxis(&context)
+    case .dropAttributes: Self.dropAttributes(&context)
+    case .batchNormalizationTest: try Self.batchNormalizationTest(&context)
+    case .reshapeToInput: try context.moveIntegers("shape", toInput: 1)
+    case .padNames: Self.padNames(&context)
+    case .upsampleSides: try Self.upsampleSides(&context)
+    case .seluDefaults: Self.seluDefaults(&context)
+    case .normToInteger: try Self.normToInteger(&context)
+    case .tileAxis: throw context.refusal("its form with one axis went")
     }
   }
 }

@@ -5,12 +5,12 @@
 /// model's opset and the wanted one.
 public enum OpsetConverter {
   /// The newest opset that can be converted to.
-  public static let newest = 25
+  public static let newest = 27
 
-  /// The IR version that first allowed each opset, from opset 7 on.
-  private static let irVersions = [3, 3, 4, 5, 6, 7, 7, 7, 8, 8, 8, 8, 9, 9, 10, 10, 11, 12, 13]
+  /// The IR version that first allowed each opset, from opset 7 on; those before came with IR version 3.
+  private static let irVersions = [3, 3, 4, 5, 6, 7, 7, 7, 8, 8, 8, 8, 9, 9, 10, 10, 11, 12, 13, 13, 13]
 
-  static func irVersion(forOpset version: Int) -> Int { irVersions[version - 7] }
+  static func irVersion(forOpset version: Int) -> Int { irVersions[max(version - 7, 0)] }
 }
 
 extension Model {
