@@ -58,6 +58,7 @@ enum EngineTable {
     lossOperators, recurrentOperators, attentionOperators, fourierOperators, windowOperators, randomOperators,
     bitCastOperators,
     sequenceOperators, controlFlowOperators, identityOperators,
+    classicalOperators, optimizerOperators,
   ]
 
   private static let entries: [OperatorName: OperatorEntry] = {

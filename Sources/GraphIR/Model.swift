@@ -44,4 +44,7 @@ extension Model {
   public static let irVersions = 3...13
   /// The versions of domain ai.onnx that can be read.
   public static let opsetVersions = 1...27
+  /// The domain of classical machine learning, and its versions that can be read. They share one form.
+  public static let classicalDomain = "ai.onnx.ml"
+  public static let classicalOpsetVersions = 1...5
 }

@@ -61,7 +61,7 @@ struct NonZeroOperator: DynamicOperator {
 }
 
 /// Takes whole slices along an axis.
-private enum SliceSelection {
+enum SliceSelection {
   static func take(_ indices: [Int], of tensor: Tensor, axis: Int) throws -> Tensor {
     var shape = tensor.shape
     shape[axis] = indices.count

@@ -43,7 +43,13 @@ enum ModelImporter {
     for entry in imports {
       let domain = OperatorName(domain: entry.domain, type: "").domain
       let version = Int(entry.version)
-      if domain.isEmpty && !Model.opsetVersions.contains(version) {
+      let isRefused =
+        switch domain {
+        case "": !Model.opsetVersions.contains(version)
+        case Model.classicalDomain: !Model.classicalOpsetVersions.contains(version)
+        default: false
+        }
+      if isRefused {
         throw .unsupportedOpset(domain: domain, version: version)
       }
       if let other = opsets[domain], other != version {

@@ -27,6 +27,8 @@ public enum OperatorTable {
       AttentionRules.all,
       SignalRules.all,
       SequenceRules.all,
+      ClassicalRules.all,
+      OptimizerRules.all,
     ].flatMap { $0 }
 
   private static let byName: [OperatorName: OperatorRule] =
