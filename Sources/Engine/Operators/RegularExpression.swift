@@ -4,7 +4,8 @@
 /// Takes literals, `.`, classes with ranges, `\d \w \s` and their opposites, groups, `|`, `* + ? {n,m}` (lazy ones
 /// too, which make no difference to a full match), `^ $ \A \z \b \B`, and the flags `(?i)` and `(?s)` at the start.
 struct RegularExpression: Sendable {
-  /// More states than this are refused, as a nest of counted repetitions can ask for any number.
+  /// More states than this are refused, and so are more visits of the tree: a nest of counted repetitions can ask for
+  /// any number, even of nothing.
   static let stateLimit = 10_000
 
   struct CharacterSet: Sendable {
@@ -84,6 +85,7 @@ struct RegularExpression: Sendable {
   /// Thompson's construction: each node of the tree becomes states that lead to `next`.
   private struct StateBuilder {
     var states: [State] = []
+    private var visits = 0
 
     mutating func add(_ state: State) throws -> Int {
       if states.count >= RegularExpression.stateLimit {
@@ -94,6 +96,10 @@ struct RegularExpression: Sendable {
     }
 
     mutating func build(_ node: RegularExpressionNode, next: Int) throws -> Int {
+      visits += 1
+      if visits > 4 * RegularExpression.stateLimit {
+        throw OperatorFailure.unsupported("the pattern is too large")
+      }
       switch node {
       case .empty: return next
       case .character(let set): return try add(.character(set, next: next))
