@@ -4,22 +4,23 @@ struct Verify: ParsableCommand {
   static let configuration = CommandConfiguration(
     abstract: "Runs ONNX test-case folders and says which outputs differ.",
     discussion: """
-      A test case is a folder with model.onnx and test_data_set_*/input_*.pb and output_*.pb. Folders that hold
-      such folders are searched. Floats may differ by 1e-3 relative or 1e-5 absolute, integers not at all.
+      A test case is a folder with model.onnx and test_data_set_*/input_*.pb and output_*.pb, or a file NAME.onnx
+      beside NAME_output_0.pb, whose inputs count from 0 towards 1. Folders that hold cases are searched. Floats
+      may differ by 1e-3 relative or 1e-5 absolute, integers not at all.
 
       adze verify onnx/backend/test/data/node
       """)
 
-  @Argument(help: "Test-case folders, or folders that hold them.") var paths: [String]
+  @Argument(help: "Test cases, or folders that hold them.") var paths: [String]
 
   func run() throws {
     var passed = 0
     var failed = 0
     var bar = ProgressBar()
-    let directories = paths.flatMap(ConformanceRunner.caseDirectories(under:))
-    for (index, directory) in directories.enumerated() {
-      bar.show(Double(index) / Double(directories.count), directory)
-      for result in ConformanceRunner.run(directory: directory) {
+    let cases = paths.flatMap(ConformanceCase.cases(under:))
+    for (index, test) in cases.enumerated() {
+      bar.show(Double(index) / Double(cases.count), test.name)
+      for result in ConformanceRunner.run(test) {
         if let reason = result.failure {
           bar.finish()
           Console.result("\(result.name): \(reason)")
@@ -31,7 +32,7 @@ struct Verify: ParsableCommand {
     }
     bar.finish()
     Console.result("\(passed) passed, \(failed) failed")
-    if directories.isEmpty { throw CommandFailure("no test case under \(paths.joined(separator: ", "))") }
+    if cases.isEmpty { throw CommandFailure("no test case under \(paths.joined(separator: ", "))") }
     if failed > 0 { throw ExitCode(1) }
   }
 }
