@@ -6,6 +6,18 @@ public enum CPU {
   /// The instruction set that the kernels were chosen for: `portable`, `avx2`, `avx512` …
   public static var isa: String { String(cString: adze_kernels_get().pointee.name) }
 
+  /// What is wrong with the instruction set that the environment asks for with `ADZE_ISA`; nil when it asks for
+  /// none, or for one that this processor has.
+  public static var isaRequestProblem: String? {
+    guard let request = getenv("ADZE_ISA").map({ String(cString: $0) }) else { return nil }
+    let all = (0..<UInt32(ADZE_ISA_COUNT)).map { adze_isa($0) }
+    let present = all.filter { adze_kernels_for($0) != nil }.map { String(cString: adze_isa_name($0)) }
+    if present.contains(request) { return nil }
+    let isKnown = all.contains { String(cString: adze_isa_name($0)) == request }
+    return "ADZE_ISA=\(request) \(isKnown ? "is not what this processor has" : "is not known"); "
+      + "possible here: \(present.joined(separator: ", "))"
+  }
+
   /// Threads that can run at the same time: the affinity mask, cut down to the cgroup's CPU quota. At least 1.
   public static let threadsAvailable: Int = {
     let allowed = affinityCount()

@@ -4,6 +4,9 @@
 
 /// A file being written under another name, which takes its place at `commit`: a reader, or a restart after a
 /// crash, sees the old file or the whole new one. Without `commit` nothing is left behind.
+///
+/// Only a regular file, or a symbolic link to one, is replaced; of a link, the link itself. Devices, pipes and
+/// folders stay what they are.
 public struct AtomicFile: ~Copyable {
   private let path: String
   private let temporary: String
@@ -12,8 +15,9 @@ public struct AtomicFile: ~Copyable {
   public private(set) var count = 0
 
   /// Begins the file that will be at `path`, whose directory must exist.
-  /// - Throws: `FileError.cannotOpen`.
+  /// - Throws: `FileError.cannotOpen`, `.notReplaceable`.
   public init(path: String) throws(FileError) {
+    try Self.checkReplaceable(path)
     var code: Int32 = EEXIST
     for _ in 0..<100 {
       let temporary = "\(path).\(getpid())-\(UInt32.random(in: 0 ... .max)).tmp"
@@ -59,8 +63,9 @@ public struct AtomicFile: ~Copyable {
   }
 
   /// Puts the file in its place, on disk when this returns.
-  /// - Throws: `FileError.cannotWrite`; the old file is then still there.
+  /// - Throws: `FileError.cannotWrite`, `.notReplaceable`; the old file is then still there.
   public consuming func commit() throws(FileError) {
+    try Self.checkReplaceable(path)
     if fsync(descriptor) != 0 { throw .cannotWrite(path: path, code: errno) }
     let status = close(descriptor)
     descriptor = -1
@@ -70,6 +75,13 @@ public struct AtomicFile: ~Copyable {
       throw .cannotWrite(path: path, code: code)
     }
     try synchronizeDirectory()
+  }
+
+  /// What `path` leads to must be nothing or a regular file.
+  private static func checkReplaceable(_ path: String) throws(FileError) {
+    var status = stat()
+    guard stat(path, &status) == 0 else { return }  // what else is wrong with it, open and rename say
+    if status.st_mode & S_IFMT != S_IFREG { throw .notReplaceable(path: path) }
   }
 
   /// Makes the new name survive a crash.

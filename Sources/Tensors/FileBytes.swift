@@ -14,7 +14,7 @@ public enum FileBytes {
   }
 
   /// Replaces the file at `path` by `bytes`, all or nothing: see `AtomicFile`.
-  /// - Throws: `FileError.cannotOpen`, `.cannotWrite`.
+  /// - Throws: `FileError.cannotOpen`, `.cannotWrite`, `.notReplaceable`.
   public static func write(_ bytes: UnsafeRawBufferPointer, path: String) throws(FileError) {
     var file = try AtomicFile(path: path)
     try file.append(bytes)

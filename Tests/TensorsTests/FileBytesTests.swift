@@ -49,6 +49,43 @@ struct FileBytesTests {
     }
   }
 
+  /// A file takes the place of a file, never that of a pipe, a folder or what a link to a device leads to.
+  @Test func replacesOnlyFiles() throws {
+    try withTemporaryDirectory { directory in
+      let pipe = directory + "/pipe"
+      #expect(mkfifo(pipe, 0o600) == 0)
+      let link = directory + "/link"
+      #expect(symlink("/dev/null", link) == 0)
+      for path in [pipe, link, directory] {
+        #expect(throws: FileError.notReplaceable(path: path)) { try FileBytes.write([1], path: path) }
+      }
+      var status = stat()
+      #expect(lstat(pipe, &status) == 0 && status.st_mode & S_IFMT == S_IFIFO)
+      #expect(lstat(link, &status) == 0 && status.st_mode & S_IFMT == S_IFLNK)
+      #expect(try names(in: directory) == ["link", "pipe"])
+    }
+  }
+
+  @Test func sparesWhatBecameAPipeMeanwhile() throws {
+    try withTemporaryDirectory { directory in
+      let path = directory + "/a"
+      let file = try AtomicFile(path: path)
+      #expect(mkfifo(path, 0o600) == 0)
+      #expect(throws: FileError.notReplaceable(path: path)) { try file.commit() }
+      #expect(try names(in: directory) == ["a"])
+    }
+  }
+
+  @Test func replacesALinkToAFileButNotTheFile() throws {
+    try withTemporaryDirectory { directory in
+      try FileBytes.write([1], path: directory + "/a")
+      #expect(symlink("a", directory + "/b") == 0)
+      try FileBytes.write([2], path: directory + "/b")
+      #expect(try contents(of: directory + "/a") == [1])
+      #expect(try contents(of: directory + "/b") == [2])
+    }
+  }
+
   @Test(arguments: [("a", "."), ("/a", "/"), ("b/a", "b"), ("/c/b/a", "/c/b")])
   func directory(_ path: String, _ expected: String) {
     #expect(FileBytes.directory(of: path) == expected)
