@@ -7,6 +7,8 @@ struct OperatorEntry: Sendable {
   typealias DynamicFactory = @Sendable (OperatorSource) throws -> any DynamicOperator
 
   let op: OperatorName
+  /// The input whose element type decides.
+  let typedInput: Int
   private let make: @Sendable (OperatorSource) throws -> OperatorImplementation
 
   /// - Parameters:
@@ -17,6 +19,7 @@ struct OperatorEntry: Sendable {
     make: @escaping Factory
   ) {
     self.op = op
+    self.typedInput = typedInput
     self.make = { source in
       let element = source.element(typedInput) ?? source.outputElement()
       if let element, !types.contains(element) {
@@ -30,14 +33,24 @@ struct OperatorEntry: Sendable {
   }
 
   /// An operator that works on owned values.
-  init(dynamic op: OperatorName, make: @escaping DynamicFactory) {
+  /// - Parameter types: the element types that input `typedInput` may have; nil when the rule, or `make`, sees to it.
+  init(
+    dynamic op: OperatorName, types: [ElementType]? = nil, typedInput: Int = 0, make: @escaping DynamicFactory
+  ) {
     self.op = op
-    self.make = { .dynamic(try make($0)) }
+    self.typedInput = typedInput
+    self.make = { source in
+      if let types, let element = source.element(typedInput), !types.contains(element) {
+        throw OperatorFailure.type(element)
+      }
+      return .dynamic(try make(source))
+    }
   }
 
   /// An operator that is one or the other, as the types tell.
   init(either op: OperatorName, make: @escaping @Sendable (OperatorSource) throws -> OperatorImplementation) {
     self.op = op
+    typedInput = 0
     self.make = make
   }
 

@@ -1,4 +1,5 @@
 import ArgumentParser
+import Engine
 import Glibc
 import Serving
 
@@ -19,9 +20,16 @@ struct Adze: AsyncParsableCommand {
     version: Server.version,
     subcommands: [
       Serve.self, Run.self, Verify.self, Bench.self, Inspect.self, Compress.self, Eval.self,
+      Operators.self,
     ])
 
   static func main() async {
+    // A file over the size limit is then an error that is cleaned up after, not the end of the process.
+    signal(SIGXFSZ, SIG_IGN)
+    if let problem = CPU.isaRequestProblem {
+      Console.message("adze: \(problem)")
+      Glibc.exit(2)
+    }
     do {
       var command = try parseAsRoot()
       if var asynchronous = command as? any AsyncParsableCommand {

@@ -12,7 +12,7 @@ extension EngineTable {
     },
     OperatorEntry("Size", types: ElementType.allCases, widensHalves: false) { _ in SizeOperator() },
     OperatorEntry("ConstantOfShape", types: [.int64]) { source in
-      FillOperator(value: try source.node.tensor("value") ?? Tensor(shape: [1], [Float(0)]))
+      try FillOperator(value: source.node.tensor("value") ?? Tensor(shape: [1], [Float(0)]))
     },
   ]
 
@@ -70,12 +70,16 @@ struct SizeOperator: ShapedOperator {
 
 /// `ConstantOfShape`.
 struct FillOperator: ShapedOperator {
-  let value: Tensor
+  private let value: Tensor
+
+  init(value: Tensor) throws {
+    guard value.elementCount == 1 else { throw OperatorFailure.invalid("its value must have one element") }
+    guard value.type.bitWidth >= 8 else { throw OperatorFailure.type(value.type) }
+    self.value = value
+  }
 
   func prepare(_ request: PrepareRequest) throws -> Kernel {
-    guard value.elementCount == 1 else { throw OperatorFailure.invalid("its value must have one element") }
     let output = try request.output()
-    guard output.element.bitWidth >= 8 else { throw OperatorFailure.type(output.element) }
     let width = output.element.bitWidth / 8
     let count = output.elementCount
     let value = value

@@ -12,8 +12,11 @@ extension EngineTable {
     OperatorEntry("Range", types: .numbers) { source in
       try source.element(0, in: .numbers).withArithmetic(RangeFactory())
     },
-    OperatorEntry("EyeLike", types: ElementType.allCases, widensHalves: false) { source in
-      EyeLikeOperator(diagonal: try source.node.int("k", default: 0))
+    OperatorEntry("EyeLike", types: EyeLikeOperator.types, widensHalves: false) { source in
+      if let element = source.outputElement(), !EyeLikeOperator.types.contains(element) {
+        throw OperatorFailure.type(element)
+      }
+      return EyeLikeOperator(diagonal: try source.node.int("k", default: 0))
     },
   ]
 }
@@ -84,6 +87,7 @@ private struct RangeOperator<Element: ArithmeticElement>: ShapedOperator {
 
 /// `EyeLike`: ones on a diagonal.
 private struct EyeLikeOperator: ShapedOperator {
+  static let types: [ElementType] = .numbers + .halves + [.bool]
   let diagonal: Int
 
   func prepare(_ request: PrepareRequest) throws -> Kernel {

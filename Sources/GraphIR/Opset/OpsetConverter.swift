@@ -7,6 +7,11 @@ public enum OpsetConverter {
   /// The newest opset that can be converted to.
   public static let newest = 27
 
+  /// Operators that newer opsets do without, and what their nodes become.
+  public static let replacements: [OperatorName: OperatorName] = [
+    "Scatter": "ScatterElements", "Upsample": "Resize",
+  ]
+
   /// The IR version that first allowed each opset, from opset 7 on; those before came with IR version 3.
   private static let irVersions = [3, 3, 4, 5, 6, 7, 7, 7, 8, 8, 8, 8, 9, 9, 10, 10, 11, 12, 13, 13, 13]
 
