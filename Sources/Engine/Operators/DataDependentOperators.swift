@@ -3,21 +3,17 @@ import Tensors
 
 extension EngineTable {
   static let dataDependentOperators: [OperatorEntry] = [
-    OperatorEntry(dynamic: "NonZero") { _ in NonZeroOperator() },
-    OperatorEntry(dynamic: "Compress") { CompressOperator(axis: try $0.node.optionalInt("axis")) },
-    OperatorEntry(dynamic: "Unique") { source in
+    OperatorEntry(dynamic: "NonZero", types: .numbers + .halves + [.bool, .string]) { _ in NonZeroOperator()
+    },
+    OperatorEntry(dynamic: "Compress", types: .byteSized + [.string]) {
+      CompressOperator(axis: try $0.node.optionalInt("axis"))
+    },
+    OperatorEntry(dynamic: "Unique", types: .numbers + [.bool, .string]) { source in
       UniqueOperator(
         axis: try source.node.optionalInt("axis"), isSorted: try source.node.flag("sorted", default: true),
         outputCount: source.node.outputs.count)
     },
   ]
-}
-
-private func requiredTensor(_ inputs: [RuntimeValue?], _ index: Int) throws -> Tensor {
-  guard index < inputs.count, let tensor = inputs[index]?.tensor else {
-    throw OperatorFailure.invalid("input \(index) is no tensor")
-  }
-  return tensor
 }
 
 /// Positions in row-major order whose element is not 0.
@@ -49,7 +45,7 @@ private struct NonZeroPositions: ArithmeticVisitor {
 /// `NonZero`: the coordinates of all elements that are not 0, one column for each. A scalar has one coordinate.
 struct NonZeroOperator: DynamicOperator {
   func run(_ inputs: [RuntimeValue?], _ context: DynamicContext) throws -> [RuntimeValue] {
-    let tensor = try requiredTensor(inputs, 0)
+    let tensor = try ValueInputs(inputs).tensor(0)
     let positions = try NonZeroPositions.find(tensor)
     let shape: Shape = tensor.shape.rank == 0 ? [1] : tensor.shape
     let strides = shape.strides
@@ -101,8 +97,8 @@ struct CompressOperator: DynamicOperator {
   let axis: Int?
 
   func run(_ inputs: [RuntimeValue?], _ context: DynamicContext) throws -> [RuntimeValue] {
-    var tensor = try requiredTensor(inputs, 0)
-    let condition = try requiredTensor(inputs, 1)
+    var tensor = try ValueInputs(inputs).tensor(0)
+    let condition = try ValueInputs(inputs).tensor(1)
     guard condition.type == .bool else { throw OperatorFailure.type(condition.type) }
     if axis == nil { tensor = try tensor.reshaped(to: [tensor.elementCount]) }
     guard let axis = tensor.shape.axis(axis ?? 0) else {
@@ -125,7 +121,7 @@ struct UniqueOperator: DynamicOperator {
   let outputCount: Int
 
   func run(_ inputs: [RuntimeValue?], _ context: DynamicContext) throws -> [RuntimeValue] {
-    var tensor = try requiredTensor(inputs, 0)
+    var tensor = try ValueInputs(inputs).tensor(0)
     if axis == nil { tensor = try tensor.reshaped(to: [tensor.elementCount]) }
     guard let axis = tensor.shape.axis(axis ?? 0) else {
       throw OperatorFailure.invalid("the axis is out of range")

@@ -4,7 +4,9 @@ import Tensors
 
 extension EngineTable {
   static let optimizerOperators: [OperatorEntry] = ["Adagrad", "Adam", "Momentum"].map { type in
-    OperatorEntry(dynamic: OperatorName(domain: "ai.onnx.preview.training", type: type)) {
+    OperatorEntry(
+      dynamic: OperatorName(domain: "ai.onnx.preview.training", type: type), types: .floats, typedInput: 2
+    ) {
       try OptimizerOperator($0.node)
     }
   }
@@ -36,10 +38,7 @@ struct OptimizerOperator: DynamicOperator {
   }
 
   func run(_ inputs: [RuntimeValue?], _ context: DynamicContext) throws -> [RuntimeValue] {
-    let tensors = try inputs.enumerated().map { index, value in
-      guard let tensor = value?.tensor else { throw OperatorFailure.invalid("input \(index) is no tensor") }
-      return tensor
-    }
+    let tensors = try inputs.indices.map { try ValueInputs(inputs).tensor($0) }
     let states = method == .adam ? 2 : 1
     let count = (tensors.count - 2) / (2 + states)
     guard let rate = try FeatureRows.doubles(tensors[0]).first, tensors[1].type == .int64,

@@ -72,29 +72,16 @@ struct QuantizeOperator: ShapedOperator {
       "quantize", units: layout.lines, costPerUnit: layout.inner * 6, threads: request.threads, body: body)
   }
 
-  /// Whole lines of 8-bit results with one scale.
   private func vectorKernel(_ layout: QuantizedLayout, _ hasZeroPoint: Bool, _ threads: Int) -> Kernel? {
-    guard elements.type == .uint8 || elements.type == .int8, layout.inner >= 8 else { return nil }
     let table = Kernels.current
     let isSigned = elements.type == .int8
-    let elements = elements
-    let total = layout.lines == 1
-    return Kernel(
-      Kernels.name("quantize"), units: total ? layout.inner : layout.lines,
-      costPerUnit: total ? 1 : layout.inner, threads: threads
-    ) { operands, range in
-      let scale: UnsafePointer<Float> = operands.input(1)
-      for line in total ? 0..<1 : range {
-        let parameter = layout.parameter(line, 0)
-        let zeroPoint = hasZeroPoint ? elements.read(operands.rawInput(2), parameter) : 0
-        let start = total ? range.lowerBound : line * layout.inner
-        let count = total ? range.count : layout.inner
-        let x: UnsafePointer<Float> = operands.input(0) + start
-        if isSigned {
-          table.quantize_s8(x, operands.output() + start, count, scale[parameter], zeroPoint)
-        } else {
-          table.quantize_u8(x, operands.output() + start, count, scale[parameter], zeroPoint)
-        }
+    return layout.lineKernel("quantize", elements, hasZeroPoint: hasZeroPoint, threads: threads) {
+      operands, line in
+      let x: UnsafePointer<Float> = operands.input(0) + line.start
+      if isSigned {
+        table.quantize_s8(x, operands.output() + line.start, line.count, line.scale, line.zeroPoint)
+      } else {
+        table.quantize_u8(x, operands.output() + line.start, line.count, line.scale, line.zeroPoint)
       }
     }
   }
@@ -133,27 +120,15 @@ struct DequantizeOperator: ShapedOperator {
   }
 
   private func vectorKernel(_ layout: QuantizedLayout, _ hasZeroPoint: Bool, _ threads: Int) -> Kernel? {
-    guard elements.type == .uint8 || elements.type == .int8, layout.inner >= 8 else { return nil }
     let table = Kernels.current
     let isSigned = elements.type == .int8
-    let elements = elements
-    let total = layout.lines == 1
-    return Kernel(
-      Kernels.name("dequantize"), units: total ? layout.inner : layout.lines,
-      costPerUnit: total ? 1 : layout.inner, threads: threads
-    ) { operands, range in
-      let scale: UnsafePointer<Float> = operands.input(1)
-      for line in total ? 0..<1 : range {
-        let parameter = layout.parameter(line, 0)
-        let zeroPoint = hasZeroPoint ? elements.read(operands.rawInput(2), parameter) : 0
-        let start = total ? range.lowerBound : line * layout.inner
-        let count = total ? range.count : layout.inner
-        let y: UnsafeMutablePointer<Float> = operands.output() + start
-        if isSigned {
-          table.dequantize_s8(operands.input(0) + start, y, count, scale[parameter], zeroPoint)
-        } else {
-          table.dequantize_u8(operands.input(0) + start, y, count, scale[parameter], zeroPoint)
-        }
+    return layout.lineKernel("dequantize", elements, hasZeroPoint: hasZeroPoint, threads: threads) {
+      operands, line in
+      let y: UnsafeMutablePointer<Float> = operands.output() + line.start
+      if isSigned {
+        table.dequantize_s8(operands.input(0) + line.start, y, line.count, line.scale, line.zeroPoint)
+      } else {
+        table.dequantize_u8(operands.input(0) + line.start, y, line.count, line.scale, line.zeroPoint)
       }
     }
   }

@@ -100,7 +100,7 @@ struct StringCastOperator: DynamicOperator {
   }
 
   func run(_ inputs: [RuntimeValue?], _ context: DynamicContext) throws -> [RuntimeValue] {
-    guard let tensor = inputs[0]?.tensor else { throw OperatorFailure.invalid("input 0 is no tensor") }
+    let tensor = try ValueInputs(inputs).tensor(0)
     if let strings = tensor.strings {
       return [.tensor(try Self.parse(strings, tensor.shape, to))]
     }

@@ -10,10 +10,12 @@ extension EngineTable {
         delimiter: Array(try source.node.string("delimiter", default: "").utf8),
         maximum: try source.node.optionalInt("maxsplit"))
     },
-    OperatorEntry(dynamic: "RegexFullMatch") { source in
+    OperatorEntry(dynamic: "RegexFullMatch", types: [.string]) { source in
       RegexFullMatchOperator(pattern: try RegularExpression(try source.node.string("pattern", default: "")))
     },
-    OperatorEntry(dynamic: "TfIdfVectorizer") { TfIdfOperator(try TfIdfAttributes($0.node)) },
+    OperatorEntry(dynamic: "TfIdfVectorizer", types: [.string, .int32, .int64]) {
+      TfIdfOperator(try TfIdfAttributes($0.node))
+    },
   ]
 }
 
@@ -187,7 +189,7 @@ struct TfIdfOperator: DynamicOperator {
   }
 
   func run(_ inputs: [RuntimeValue?], _ context: DynamicContext) throws -> [RuntimeValue] {
-    guard let tensor = inputs[0]?.tensor else { throw OperatorFailure.invalid("input 0 is no tensor") }
+    let tensor = try ValueInputs(inputs).tensor(0)
     let items: [Int]
     switch (tensor.type, attributes.strings != nil) {
     case (.string, true): items = (tensor.strings ?? []).map { stringIDs[Array($0.utf8)] ?? -1 }
