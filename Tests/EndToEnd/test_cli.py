@@ -1,7 +1,10 @@
 """The command line: results on stdout, messages on stderr, exit codes 0, 1, 2."""
 
 import json
+import os
+import resource
 import shutil
+import stat
 from pathlib import Path
 
 import numpy as np
@@ -40,6 +43,11 @@ def test_verify_passes():
     assert run_adze("verify", *cases).stdout.splitlines()[-1] == f"{len(cases)} passed, 0 failed"
 
 
+def test_verify_makes_up_inputs():
+    light = Path(onnx.__file__).parent / "backend/test/data/light/light_squeezenet.onnx"
+    assert run_adze("verify", light).stdout == "1 passed, 0 failed\n"
+
+
 def test_verify_sees_a_wrong_output(tmp_path):
     case = shutil.copytree(node_case("test_relu"), tmp_path / "case")
     output = case / "test_data_set_0/output_0.pb"
@@ -75,10 +83,71 @@ def test_compress_is_deterministic(tmp_path):
     assert json.loads((tmp_path / "a.onnx.json").read_text())
 
 
+def test_a_full_disk_leaves_nothing_behind(tmp_path):
+    """The limit on a file's size strikes in the middle of the write, as a full disk does."""
+    output = tmp_path / "small.onnx"
+    output.write_text("the old one")
+    result = run_adze("compress", DIGITS, output, check=False, preexec_fn=lambda: resource.setrlimit(
+        resource.RLIMIT_FSIZE, (10_000, 10_000)))
+    assert result.returncode == 1
+    assert "cannot write" in result.stderr
+    assert output.read_text() == "the old one"
+    assert [path.name for path in tmp_path.iterdir()] == ["small.onnx"]
+
+
+@pytest.mark.parametrize("make", [os.mkfifo, lambda path: path.symlink_to("/dev/null"), Path.mkdir])
+def test_only_files_are_replaced(make, tmp_path):
+    output = tmp_path / "output"
+    make(output)
+    kind = stat.S_IFMT(output.lstat().st_mode)
+    result = run_adze("compress", DIGITS, output, check=False)
+    assert result.returncode == 1
+    assert "is not a regular file" in result.stderr
+    assert stat.S_IFMT(output.lstat().st_mode) == kind
+    assert [path.name for path in tmp_path.iterdir()] == ["output"]
+
+
+def test_operators():
+    assert "float16, bfloat16, float32, float64" in run_adze("operators", "Conv").stdout
+    entries = json.loads(run_adze("operators", "--format", "json").stdout)
+    assert len(entries) > 220
+    resize = next(entry for entry in entries if entry["name"] == "Resize")
+    assert resize["supported"] and resize["versions"][:2] == [10, 11] and "float32" in resize["types"]
+    result = run_adze("operators", "Conv", "com.example.Magic", check=False)
+    assert result.returncode == 1
+    assert result.stdout.splitlines()[-1] == "com.example.Magic  not computed"
+
+
+def test_the_listed_types_are_those_that_compile(tmp_path):
+    """For operators of one input: a node of each type compiles when it is listed, and is refused when it is not."""
+    names = {entry["name"]: set(entry["types"]) for entry in json.loads(run_adze("operators", "--format", "json").stdout)
+             if entry["domain"] == ""}
+    kinds = {"float32": 1, "float64": 11, "float16": 10, "bfloat16": 16, "int8": 3, "int32": 6, "int64": 7,
+             "uint8": 2, "uint16": 4, "bool": 9, "string": 8, "complex64": 14, "int4": 22, "float8e5m2": 19}
+    for name in ("Relu", "Abs", "Not", "Softmax", "NonZero", "Unique", "Transpose", "ReduceMax", "Det", "Flatten"):
+        for kind, number in kinds.items():
+            x = onnx.helper.make_tensor_value_info("x", number, [2, 2])
+            y = onnx.helper.make_empty_tensor_value_info("y")
+            graph = onnx.helper.make_graph([onnx.helper.make_node(name, ["x"], ["y"])], "g", [x], [y])
+            model = tmp_path / "model.onnx"
+            onnx.save(onnx.helper.make_model(graph, opset_imports=[onnx.helper.make_opsetid("", 22)]), model)
+            result = run_adze("bench", model, "--seconds", "0.001", check=False)
+            assert (result.returncode == 0) == (kind in names[name]), f"{name} {kind}: {result.stderr}"
+
+
+@pytest.mark.parametrize("isa, code", [("portable", 0), ("sse9", 2), ("", 2)])
+def test_unknown_instruction_sets_are_refused(isa, code):
+    result = run_adze("--version", check=False, env={**os.environ, "ADZE_ISA": isa})
+    assert result.returncode == code
+    if code:
+        assert "portable" in result.stderr
+
+
 @pytest.mark.parametrize(
     "arguments, code",
     [
         (["--help"], 0), (["serve", "--help"], 0), (["compress", "--help"], 0),
+        (["operators", "--help"], 0), (["operators", "--format", "xml"], 2),
         (["nothing"], 2), (["bench"], 2), (["bench", DIGITS, "--batch", "0"], 2),
         (["run", "missing.onnx", "--inputs", "a.npz", "--outputs", "b.npz"], 1),
         (["serve", "--config", "missing.yaml"], 1),
