@@ -62,7 +62,8 @@ struct FileBytesTests {
       var status = stat()
       #expect(lstat(pipe, &status) == 0 && status.st_mode & S_IFMT == S_IFIFO)
       #expect(lstat(link, &status) == 0 && status.st_mode & S_IFMT == S_IFLNK)
-      #expect(try names(in: directory) == ["link", "pipe"])
+      let left = try names(in: directory)
+      #expect(left == ["link", "pipe"])
     }
   }
 
