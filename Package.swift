@@ -73,8 +73,7 @@ let package = Package(
     .testTarget(
       name: "GraphIRTests", dependencies: ["GraphIR", "ONNXFormat", "Tensors"], swiftSettings: strict),
     .testTarget(
-      name: "EngineTests", dependencies: ["Engine", "GraphIR", "Tensors"], exclude: ["Fixtures"],
-      swiftSettings: strict),
+      name: "EngineTests", dependencies: ["Engine", "GraphIR", "Tensors"], swiftSettings: strict),
     .testTarget(
       name: "CompressionTests", dependencies: ["Compression", "Engine", "GraphIR", "Tensors"],
       swiftSettings: strict),

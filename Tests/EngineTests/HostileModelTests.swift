@@ -56,24 +56,4 @@ import Testing
       try Program.compile(model(calling: "my.A", [function("my.A", calls: ["my.Nothing"])]))
     }
   }
-
-  /// What fuzzing found once, by the name of its file: what became of it.
-  static let findings: [(file: String, error: String?)] = []
-
-  @Test(arguments: findings.indices) func findingIsMended(_ index: Int) throws {
-    let (file, error) = Self.findings[index]
-    let path = #filePath.replacing("HostileModelTests.swift", with: "Fixtures/hostile/\(file)")
-    func run() throws {
-      let program = try Program.compile(try Model.load(path: path))
-      let inputs = try program.inputs.map { port in
-        try Tensor(type: port.element, shape: Shape((port.dimensions ?? []).map { $0.extent ?? 1 }))
-      }
-      _ = try Session(program, team: ThreadTeam(threads: 1)).run(inputs)
-    }
-    if let error {
-      #expect { try run() } throws: { "\($0)".contains(error) }
-    } else {
-      try run()
-    }
-  }
 }

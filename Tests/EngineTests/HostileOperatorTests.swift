@@ -63,6 +63,12 @@ private func float(_ value: Float) -> Tensor { floats(.scalar, [value]) }
     HostileCase("Resize", [image, nil, floats([4], [1, 1, -1, 1])]),
     HostileCase("Resize", [image, nil, floats([4], [1, 1, 0, 1])]),
     HostileCase("Resize", [image, nil, floats([3], [1, 1, 1])]),
+    HostileCase(
+      "Resize", [image, floats([8], [0, 0.5, .nan, -1, .infinity, 1, 0.6, 0.8]), nil, ints(1, 2, 3, 3)],
+      ["coordinate_transformation_mode": .string("tf_crop_and_resize"), "mode": .string("linear")]),
+    HostileCase(
+      "Resize", [image, floats([8], [0, 0, 0, 0, 1, 1, .infinity, 1]), nil, ints(1, 2, 3, 3)],
+      ["coordinate_transformation_mode": .string("tf_crop_and_resize")]),
     HostileCase("CenterCropPad", [x2, ints(huge)]), HostileCase("CenterCropPad", [x2, ints(-1)]),
     HostileCase("AffineGrid", [counting([1, 2, 3]), ints(1, 1, 1 << 30, 1 << 30)]),
     HostileCase("AffineGrid", [counting([1, 2, 3]), ints(1, 1, -2, 2)]),

@@ -31,10 +31,10 @@ extension ResizeAttributes {
     let scales = try scales(request, input, output, axes)
     let roi = try regions(request, count: axes.count)
     let isByScale = request.constant(2).map { $0.elementCount > 0 } ?? false
-    return (0..<input.rank).map { axis in
+    return try (0..<input.rank).map { axis in
       let place = axes.firstIndex(of: axis)
       let scale = place.map { scales[$0] } ?? 1
-      return ResizeTaps(
+      return try ResizeTaps(
         self, input: input[axis], output: output[axis], scale: scale,
         length: isByScale ? scale * Float(input[axis]) : Float(output[axis]),
         roi: place.map { (roi[$0], roi[$0 + axes.count]) } ?? (0, 1))

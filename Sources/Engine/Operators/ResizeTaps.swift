@@ -14,17 +14,28 @@ struct ResizeTaps: Sendable {
     count == 1 && positions == Array(positions.indices) && !isOutside.contains(true)
   }
 
+  /// Places further out than this are moved here: outside every axis that has taps, and safe to count with.
+  private static var farthest: Float { 0x1p40 }
+  /// The most input elements that make one output element.
+  private static var reachLimit: Float { 0x1p30 }
+
   /// - Parameters:
   ///   - scale: output by input extent.
   ///   - length: the resized extent before it is rounded to `output`.
   ///   - roi: start and end of the region for `tf_crop_and_resize`, as parts of the axis.
+  /// - Throws: `.invalid` for scales and regions that are not finite, or lead to places that are not.
   init(
     _ attributes: ResizeAttributes, input: Int, output: Int, scale: Float, length: Float,
     roi: (start: Float, end: Float)
-  ) {
+  ) throws(OperatorFailure) {
     let mapping = Mapping(
       attributes.coordinates, input: input, output: output, scale: scale, length: length, roi: roi)
-    let origins = (0..<output).map { mapping.origin(of: Float($0)) }
+    let exact = (0..<output).map { mapping.origin(of: Float($0)) }
+    if !exact.allSatisfy(\.isFinite) {
+      throw .invalid(
+        "the scale \(scale) or the region \(roi.start) to \(roi.end) leads to no place in the input")
+    }
+    let origins = exact.map { min(max($0, -Self.farthest), Self.farthest) }
     let isCrop = attributes.coordinates == .cropAndResize
     isOutside = origins.map { isCrop && ($0 < 0 || $0 > Float(input - 1)) }
     if attributes.mode == .nearest || input == output && scale == 1 && !isCrop {
@@ -38,6 +49,7 @@ struct ResizeTaps: Sendable {
     let isCubic = attributes.mode == .cubic
     let width = attributes.antialias ? min(scale, 1) : 1
     let reach = isCubic ? Float(2) : 1
+    if !(reach / width <= Self.reachLimit) { throw .invalid("the scale \(scale) is too small") }
     let first = Int((-reach / width).rounded(.down)) + 1
     let neighbours = (isCubic ? 4 : 2) - 2 * (first + (isCubic ? 1 : 0))
     count = neighbours
