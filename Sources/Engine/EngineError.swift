@@ -78,6 +78,8 @@ extension EngineError {
     case OperatorFailure.unsupported(let reason): self = .unsupported(node: node, op: op, reason: reason)
     case OperatorFailure.invalid(let reason): self = .invalidOperation(node: node, op: op, reason: reason)
     case OperatorFailure.outOfMemory(let bytes): self = .outOfMemory(bytes: bytes)
+    case GraphError.invalidNode(_, _, let reason):
+      self = .invalidOperation(node: node, op: op, reason: reason)
     case TensorError.outOfMemory(let bytes): self = .outOfMemory(bytes: bytes)
     default: self = .invalidOperation(node: node, op: op, reason: String(describing: error))
     }
