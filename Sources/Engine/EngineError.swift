@@ -52,6 +52,8 @@ enum OperatorFailure: Error, Equatable {
   case type(String)
   case unsupported(String)
   case invalid(String)
+  /// `prepare` needs the elements of this input, which only a run tells: the node runs as a dynamic step then.
+  case notKnown(input: Int)
   case outOfMemory(bytes: Int)
 
   static func type(_ types: ElementType...) -> OperatorFailure {
@@ -77,6 +79,8 @@ extension EngineError {
     case OperatorFailure.type(let type): self = .unsupportedType(node: node, op: op, type: type)
     case OperatorFailure.unsupported(let reason): self = .unsupported(node: node, op: op, reason: reason)
     case OperatorFailure.invalid(let reason): self = .invalidOperation(node: node, op: op, reason: reason)
+    case OperatorFailure.notKnown(let input):
+      self = .invalidOperation(node: node, op: op, reason: "input \(input) is not known before the run")
     case OperatorFailure.outOfMemory(let bytes): self = .outOfMemory(bytes: bytes)
     case GraphError.invalidNode(_, _, let reason):
       self = .invalidOperation(node: node, op: op, reason: reason)

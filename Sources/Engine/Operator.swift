@@ -104,7 +104,7 @@ struct PrepareRequest {
 
   /// All elements of an int32 or int64 input that must be known before the run.
   func integers(_ index: Int) throws(OperatorFailure) -> [Int] {
-    guard let tensor = constant(index) else { throw .invalid("input \(index) is not known before the run") }
+    guard let tensor = constant(index) else { throw .notKnown(input: index) }
     switch tensor.type {
     case .int64: return tensor.array(of: Int.self)
     case .int32: return tensor.array(of: Int32.self).map(Int.init)

@@ -9,6 +9,8 @@ struct PlanDraft {
   /// The operands of all kernel steps, one after the other.
   private(set) var operands: [Place?] = []
   private(set) var arenaBytes = 0
+  /// Nodes whose kernels cannot be chosen without elements that only a run tells.
+  private var undecided: Set<Int> = []
 
   private let planner: Planner
   private let program: Program
@@ -16,18 +18,31 @@ struct PlanDraft {
   private var blocks: [Lifetime] = []
   private var offsets: [Int] = []
 
-  init(_ planner: Planner) throws(EngineError) {
+  /// Plans a run. A node whose shapes are known but whose kernel needs more becomes a dynamic step.
+  static func make(_ program: Program, shapes: [Shape], team: ThreadTeam) throws(EngineError) -> PlanDraft {
+    var dynamicNodes: Set<Int> = []
+    while true {
+      var planner = Planner(program, shapes: shapes, team: team, dynamicNodes: dynamicNodes)
+      try planner.walk()
+      let draft = try PlanDraft(planner)
+      if draft.undecided.isSubset(of: dynamicNodes) { return draft }
+      dynamicNodes.formUnion(draft.undecided)
+    }
+  }
+
+  private init(_ planner: Planner) throws(EngineError) {
     self.planner = planner
     program = planner.program
     sharing = MemorySharing(planner)
     let prepared = try prepareKernels()
+    if !undecided.isEmpty { return }
     try layOut(prepared)
     for (index, step) in prepared.enumerated() { add(step, scratchBlock: sharing.blockCount + index) }
     inputs = program.graph.inputs.map(place)
     outputs = program.graph.outputs.map(place)
   }
 
-  private func prepareKernels() throws(EngineError) -> [(draft: DraftStep, kernel: Kernel?)] {
+  private mutating func prepareKernels() throws(EngineError) -> [(draft: DraftStep, kernel: Kernel?)] {
     var prepared: [(draft: DraftStep, kernel: Kernel?)] = []
     for step in sharing.steps {
       let compiled = program.nodes[step.node]
@@ -41,6 +56,8 @@ struct PlanDraft {
         isWeight: node.inputs.map(planner.isWeight), threads: planner.team.threads)
       do {
         prepared.append((step, try op.prepare(request)))
+      } catch OperatorFailure.notKnown {
+        undecided.insert(step.node)
       } catch {
         throw EngineError(error, node: compiled.label, op: node.op)
       }

@@ -32,10 +32,13 @@ struct Planner {
   private(set) var facts: [ValueFact]
   private(set) var steps: [DraftStep] = []
   private let isWeight: [Bool]
+  private let dynamicNodes: Set<Int>
 
-  init(_ program: Program, shapes: [Shape], team: ThreadTeam) {
+  /// - Parameter dynamicNodes: nodes that run on values of their own although their outputs' shapes are known.
+  init(_ program: Program, shapes: [Shape], team: ThreadTeam, dynamicNodes: Set<Int> = []) {
     self.program = program
     self.team = team
+    self.dynamicNodes = dynamicNodes
     let graph = program.graph
     var isWeight = [Bool](repeating: false, count: graph.values.count)
     facts = graph.values.indices.map { index in
@@ -86,7 +89,7 @@ struct Planner {
       return
     }
     let inputs = node.inputs.map { operandType($0) }
-    let outputs = try staticOutputs(compiled, constants)
+    let outputs = dynamicNodes.contains(index) ? nil : try staticOutputs(compiled, constants)
     for (position, id) in node.outputs.enumerated() where !id.isNone {
       facts[Int(id.index)] = outputs.flatMap { $0[position] }.map(ValueFact.shaped) ?? .dynamic
     }

@@ -98,9 +98,7 @@ public final class Session {
       if position > 0 { plans.insert(plans.remove(at: position), at: 0) }
     } else {
       try InputCheck.shapes(shapes, program)
-      var planner = Planner(program, shapes: shapes, team: team)
-      try planner.walk()
-      let plan = Plan(try PlanDraft(planner), shapes: shapes)
+      let plan = Plan(try PlanDraft.make(program, shapes: shapes, team: team), shapes: shapes)
       if plans.count == Session.planLimit { plans.removeLast() }
       plans.insert(plan, at: 0)
     }

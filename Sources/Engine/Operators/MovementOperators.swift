@@ -75,8 +75,21 @@ struct ExpandOperator: ShapedOperator {
     let strides = (0..<output.rank).map { axis in
       axis < missing || input.shape[axis - missing] == 1 ? 0 : own[axis - missing]
     }
-    return try StridedCopy(shape: output, strides: strides, element: input.element)
+    let copy = try StridedCopy(shape: output, strides: strides, element: input.element)
       .kernel("expand", threads: request.threads)
+    if request.constant(1) != nil { return copy }
+    return Kernel(copy.name, phases: [try Self.check(request.input(1), output)] + copy.phases)
+  }
+
+  /// A wanted extent that was not known before the run was taken to be 1 or the input's: it must be.
+  private static func check(_ wanted: OperandType, _ output: Shape) -> Kernel.Phase {
+    let extents = output.dimensions.suffix(wanted.elementCount)
+    return Kernel.Phase(pieces: 1) { operands, _ in
+      let wanted: UnsafePointer<Int> = operands.input(1)
+      for (axis, extent) in extents.enumerated() where wanted[axis] != 1 && wanted[axis] != extent {
+        throw OperatorFailure.invalid("an axis of \(extent) elements cannot be expanded to \(wanted[axis])")
+      }
+    }
   }
 }
 

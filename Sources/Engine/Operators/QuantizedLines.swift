@@ -1,3 +1,5 @@
+import Tensors
+
 /// Elements next to each other that share a scale and a zero point.
 struct QuantizedLine {
   let start: Int

@@ -58,7 +58,7 @@ extension ResizeAttributes {
     let whole = Array(repeating: Float(0), count: count) + Array(repeating: 1, count: count)
     if coordinates != .cropAndResize { return whole }
     guard let roi = request.constant(1) else {
-      throw OperatorFailure.invalid("the region is not known before the run")
+      throw OperatorFailure.notKnown(input: 1)
     }
     let values: [Float]
     switch roi.type {

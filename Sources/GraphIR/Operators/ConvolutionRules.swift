@@ -49,9 +49,16 @@ enum ConvolutionRules {
     try context.expectRank(1, input.count...input.count)
     let weight = context.dimensions(1) ?? Array(repeating: .unknown, count: input.count)
     let group = try ConvAttributes.group(context.node)
-    _ = try context.merged(input[1], weight[0], "the input's channels and the weight's")
+    let own = try context.merged(input[1], weight[0], "the input's channels and the weight's")
+    if case .known(let extent) = own, extent % group != 0 {
+      throw context.error("\(extent) channels cannot be split into \(group) groups")
+    }
     var channels = Dimension.unknown
     if case .known(let extent) = weight[1] { channels = .known(try context.multiply(extent, group)) }
+    try context.expectRank(2, 1...1)
+    if let extent = context.dimensions(2)?.first {
+      _ = try context.merged(channels, extent, "the filters and the bias")
+    }
     guard let kernel = try context.kernel(weight) else {
       return [input[0], channels] + Array(repeating: .unknown, count: input.count - 2)
     }

@@ -141,7 +141,11 @@ enum GatherRules {
     let attributes = try TensorScatterAttributes(context.node)
     _ = try context.commonElement(0..<2)
     try context.expect(2, .int64)
+    try context.expectRank(2, 1...1)
     if let cache = context.dimensions(0) {
+      if let count = context.dimensions(2)?[0], let batch = cache.first {
+        _ = try context.merged(batch, count, "the batch and the number of places")
+      }
       let axis = try context.resolveAxis(attributes.axis, rank: cache.count)
       if axis == 0 { throw context.error("the batch axis cannot be written along") }
       if let update = context.dimensions(1) {

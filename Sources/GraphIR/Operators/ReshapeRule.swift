@@ -23,6 +23,9 @@ enum ReshapeRule {
     if wanted.count > TensorType.maximumRank {
       throw context.error("the shape holds \(wanted.count) extents")
     }
+    if keepsZero && wanted.contains(.known(0)) && wanted.contains(.known(-1)) {
+      throw context.error("the shape holds 0 and -1, so any extent would do for -1")
+    }
     let input = context.dimensions(0)
     var result: [Dimension] = []
     var open: Int?
