@@ -213,6 +213,14 @@ private func float(_ value: Float) -> Tensor { floats(.scalar, [value]) }
     HostileCase("TensorScatter", [counting([1, 4, 2]), counting([1, 1, 2]), ints(4)]),
     HostileCase("TensorScatter", [counting([1, 4, 2]), counting([1, 1, 2]), ints(.max)]),
     HostileCase("TensorScatter", [counting([1, 4, 2]), counting([1, 1, 2]), ints(-1)]),
+    HostileCase(
+      "RotaryEmbedding", [counting([1, 1, 1, 4]), counting([3, 2]), counting([1, 2]), ints([1, 1], [2])]),
+    HostileCase(
+      "RotaryEmbedding", [counting([1, 1, 1, 4]), counting([3, 2]), counting([3, 2]), ints([1, 1], [3])]),
+    HostileCase(
+      "DeformConv",
+      [counting([2, 1, 3, 3]), counting([1, 1, 2, 2]), counting([1, 8, 2, 2])],
+      ["kernel_shape": .ints([2, 2])]),
     HostileCase("EyeLike", [x4]),
     HostileCase(
       "RNN", [counting([1, 1, 2]), counting([1, 3, 2]), counting([1, 3, 3])], ["hidden_size": .int(0)]),

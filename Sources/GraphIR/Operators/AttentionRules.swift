@@ -124,6 +124,9 @@ enum AttentionRules {
     try context.expectRank(3, 2...2)
     let rank = context.node.hasInput(3) ? 2 : 3
     for input in 1...2 { try context.expectRank(input, rank...rank) }
+    if let cosines = context.dimensions(1), let sines = context.dimensions(2) {
+      _ = try context.merged(cosines[0], sines[0], "the lengths of both caches")
+    }
     context.copyType()
     guard let x = context.dimensions(0) else { return }
     let sequence = x.count == 4 ? x[2] : x[1]

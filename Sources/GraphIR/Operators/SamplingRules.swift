@@ -94,6 +94,9 @@ enum SamplingRules {
         throw context.error("\(channels) channels and \(filters) filters do not fit the groups")
       }
     }
+    for side in [offset, context.dimensions(4)] {
+      if let side { _ = try context.merged(side[0], input[0], "the batches of offset and input") }
+    }
     var extents = [input[0], weight[0]]
     for axis in 0..<2 {
       let extent = try attributes.window.window.output(axis, of: input[axis + 2], context)
