@@ -25,6 +25,8 @@ public enum OperatorTable {
       LossRules.all,
       RecurrentRules.all,
       AttentionRules.all,
+      StateRules.all,
+      [FlexAttentionRule.rule, GradientRule.rule],
       SignalRules.all,
       SequenceRules.all,
       ClassicalRules.all,
