@@ -26,6 +26,7 @@ public enum OperatorTable {
       RecurrentRules.all,
       AttentionRules.all,
       StateRules.all,
+      ImageRules.all,
       [FlexAttentionRule.rule, GradientRule.rule],
       SignalRules.all,
       SequenceRules.all,
