@@ -14,15 +14,19 @@ struct OperatorEntry: Sendable {
   /// - Parameters:
   ///   - types: the element types that input `typedInput` may have.
   ///   - widensHalves: float16 and bfloat16 operands are computed as float32 and rounded once at the end.
+  ///   - movesPacked: elements that share a byte are moved as one byte each.
   init(
     _ op: OperatorName, types: [ElementType], typedInput: Int = 0, widensHalves: Bool = true,
-    make: @escaping Factory
+    movesPacked: Bool = false, make: @escaping Factory
   ) {
     self.op = op
     self.typedInput = typedInput
     self.make = { source in
       let element = source.element(typedInput) ?? source.outputElement()
       if let element, !types.contains(element) {
+        if movesPacked, element.isPacked {
+          return .shaped(WidenedOperator(try make(source.unpacked), .unpacks))
+        }
         if widensHalves, [ElementType].halves.contains(element), types.contains(.float32) {
           return .shaped(WidenedOperator(try make(source.widened)))
         }
@@ -65,10 +69,12 @@ enum EngineTable {
     rowOperators, normalizationOperators, reductionOperators, movementOperators, viewOperators,
     constantOperators,
     castOperators, quantizationOperators, integerProductOperators, integerConvolutionOperators,
-    gatherOperators, scatterOperators, padOperators, rearrangeOperators, searchOperators, generatorOperators,
+    gatherOperators, scatterOperators, padOperators, rearrangeOperators, searchOperators,
+    cumulativeOperators, generatorOperators,
     dataDependentOperators, resizeOperators, einsumOperators, dropoutOperators,
-    detectionOperators, samplingOperators, stringOperators,
-    lossOperators, recurrentOperators, attentionOperators, fourierOperators, windowOperators, randomOperators,
+    detectionOperators, samplingOperators, imageOperators, stringOperators,
+    lossOperators, recurrentOperators, attentionOperators, stateOperators, fourierOperators, windowOperators,
+    randomOperators,
     bitCastOperators,
     sequenceOperators, controlFlowOperators, identityOperators,
     classicalOperators, optimizerOperators,

@@ -23,6 +23,19 @@ enum InputCheck {
     }
   }
 
+  /// What optional inputs hold, which has no place among the shapes of a plan.
+  /// - Throws: `.inputShape`.
+  static func optionals(_ values: [RuntimeValue], _ program: Program) throws(EngineError) {
+    var bindings: [String: Int] = [:]
+    for (port, value) in zip(program.inputs, values) where port.isTensor && port.isOptional {
+      var value = value
+      while case .optional(let inner?) = value { value = inner }
+      guard let shape = value.tensor?.shape, !fits(shape, port.dimensions, &bindings) else { continue }
+      let expected = port.dimensions.map { "[" + $0.map(\.description).joined(separator: ",") + "]" }
+      throw .inputShape(name: port.name, expected: expected ?? "any", actual: shape.description)
+    }
+  }
+
   private static func fits(_ shape: Shape, _ dimensions: [Dimension]?, _ bindings: inout [String: Int])
     -> Bool
   {

@@ -68,6 +68,10 @@ enum RowIndependence {
       "TensorScatter", "RandomNormalLike", "RandomUniformLike", "Bernoulli", "Multinomial", "Resize",
       "RoiAlign":
       return !keepsRows(node, graph)
+    case "BatchNormalization": return (node.attributes.int("training_mode") ?? 0) != 0
+    case "Dropout":
+      guard node.hasInput(2) else { return false }
+      return graph[node.inputs[2]].constant?.array(of: Bool.self) != [false]
     default: return false
     }
   }

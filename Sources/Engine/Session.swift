@@ -58,7 +58,8 @@ public final class Session {
       guard let type = graph[id].type, !value.fits(type) else { continue }
       throw .inputType(name: graph[id].name, expected: type.description, actual: value.typeName)
     }
-    // An empty optional has no shape to check: its port takes any.
+    try InputCheck.optionals(values, program)
+    // An empty optional has no shape: its port takes any.
     try choosePlan(values.map { $0.tensor?.shape ?? .scalar })
     for (index, value) in values.enumerated() {
       if case .dynamic(let id) = plan.inputs[index] {

@@ -3,22 +3,81 @@ import Tensors
 
 extension OperatorSource {
   /// The same node with float32 in place of float16 and bfloat16.
-  var widened: OperatorSource {
-    OperatorSource(node: node, inputs: inputs.map(Self.widened), outputs: outputs.map(Self.widened))
-  }
+  var widened: OperatorSource { converted(.widensHalves) }
 
-  private static func widened(_ type: ValueType?) -> ValueType? {
-    guard let tensor = type?.tensor, [ElementType].halves.contains(tensor.element) else { return type }
-    return .tensor(TensorType(.float32, tensor.dimensions))
+  /// The same node with uint8 in place of types of which several elements share a byte.
+  var unpacked: OperatorSource { converted(.unpacks) }
+
+  private func converted(_ conversion: OperandConversion) -> OperatorSource {
+    func type(_ type: ValueType?) -> ValueType? {
+      guard let tensor = type?.tensor, let target = conversion.target(of: tensor.element) else { return type }
+      return .tensor(TensorType(target, tensor.dimensions))
+    }
+    return OperatorSource(
+      node: node, inputs: inputs.map(type), outputs: outputs.map(type), options: options)
   }
 }
 
-/// Computes a float16 or bfloat16 node in float32: operands are widened into scratch memory, and results
-/// rounded once.
+/// How operands are stored while a kernel works on them.
+enum OperandConversion {
+  /// float16 and bfloat16 as float32; results are rounded once.
+  case widensHalves
+  /// Elements of less than a byte as one byte each, to be moved without being understood.
+  case unpacks
+
+  /// What an operand of type `element` becomes; nil when it stays as it is.
+  func target(of element: ElementType) -> ElementType? {
+    switch self {
+    case .widensHalves: [ElementType].halves.contains(element) ? .float32 : nil
+    case .unpacks: element.isPacked ? .uint8 : nil
+    }
+  }
+
+  func load(
+    _ element: ElementType, _ source: UnsafeRawPointer, _ target: UnsafeMutableRawPointer, count: Int
+  ) {
+    switch self {
+    case .widensHalves:
+      HalfConversion.widen(
+        element, UnsafeMutableRawPointer(mutating: source), target.assumingMemoryBound(to: Float.self),
+        count: count)
+    case .unpacks:
+      let bytes = UnsafeRawBufferPointer(start: source, count: element.byteCount(elements: count) ?? 0)
+      for index in 0..<count {
+        let code = PackedElements.code(bytes, at: index, width: element.bitWidth)
+        target.storeBytes(of: code, toByteOffset: index, as: UInt8.self)
+      }
+    }
+  }
+
+  func store(
+    _ element: ElementType, _ source: UnsafeMutableRawPointer, _ target: UnsafeMutableRawPointer, count: Int
+  ) {
+    switch self {
+    case .widensHalves:
+      HalfConversion.narrow(element, source.assumingMemoryBound(to: Float.self), target, count: count)
+    case .unpacks:
+      let bytes = UnsafeMutableRawBufferPointer(start: target, count: element.byteCount(elements: count) ?? 0)
+      bytes.initializeMemory(as: UInt8.self, repeating: 0)
+      for index in 0..<count {
+        let code = source.load(fromByteOffset: index, as: UInt8.self)
+        PackedElements.setCode(bytes, at: index, width: element.bitWidth, code)
+      }
+    }
+  }
+}
+
+/// Computes a node on operands of another type, which lie in scratch memory: float16 and bfloat16 in float32, or
+/// packed elements as bytes.
 struct WidenedOperator: ShapedOperator {
   let base: any ShapedOperator
+  private let conversion: OperandConversion
 
-  init(_ base: any ShapedOperator) { self.base = base }
+  /// - Parameter base: made for the types that `conversion` gives.
+  init(_ base: any ShapedOperator, _ conversion: OperandConversion = .widensHalves) {
+    self.base = base
+    self.conversion = conversion
+  }
 
   var isView: Bool { base.isView }
 
@@ -26,12 +85,12 @@ struct WidenedOperator: ShapedOperator {
 
   func prepare(_ request: PrepareRequest) throws -> Kernel {
     let widened = PrepareRequest(
-      node: request.node, inputs: request.inputs.map(Self.widened),
-      outputs: request.outputs.map(Self.widened),
-      constants: try request.constants.map(Self.widened), isWeight: request.isWeight, threads: request.threads
+      node: request.node, inputs: request.inputs.map(widened), outputs: request.outputs.map(widened),
+      constants: try request.constants.map(widened), isWeight: request.isWeight, threads: request.threads
     )
     let kernel = try base.prepare(widened)
-    let layout = Layout(request, kernel)
+    let layout = Layout(request, kernel, conversion)
+    let conversion = conversion
     let inputCount = request.inputs.count
     let operandTypes = request.inputs + request.outputs
     // The inner kernel runs on its own table of pointers, at the start of the shared scratch memory.
@@ -48,9 +107,8 @@ struct WidenedOperator: ShapedOperator {
         }
         table[index] = operands.sharedScratch + offset
         if index < inputCount {
-          HalfConversion.widen(
-            type.element, original, (operands.sharedScratch + offset).assumingMemoryBound(to: Float.self),
-            count: type.elementCount)
+          conversion.load(
+            type.element, original, operands.sharedScratch + offset, count: type.elementCount)
         }
       }
     }
@@ -67,9 +125,8 @@ struct WidenedOperator: ShapedOperator {
         guard let type = operandTypes[index], let offset = layout.offsets[index],
           let original = operands.pointers[index]
         else { continue }
-        HalfConversion.narrow(
-          type.element, (operands.sharedScratch + offset).assumingMemoryBound(to: Float.self), original,
-          count: type.elementCount)
+        conversion.store(
+          type.element, operands.sharedScratch + offset, original, count: type.elementCount)
       }
     }
     return Kernel(
@@ -77,19 +134,18 @@ struct WidenedOperator: ShapedOperator {
       threadScratch: kernel.threadScratch)
   }
 
-  private static func widened(_ type: OperandType?) -> OperandType? {
-    guard let type, [ElementType].halves.contains(type.element) else { return type }
-    return OperandType(element: .float32, shape: type.shape)
+  private func widened(_ type: OperandType?) -> OperandType? {
+    guard let type, let target = conversion.target(of: type.element) else { return type }
+    return OperandType(element: target, shape: type.shape)
   }
 
-  private static func widened(_ tensor: Tensor?) throws -> Tensor? {
-    guard let tensor, [ElementType].halves.contains(tensor.type) else { return tensor }
-    var result = try Tensor(type: .float32, shape: tensor.shape)
+  private func widened(_ tensor: Tensor?) throws -> Tensor? {
+    guard let tensor, let target = conversion.target(of: tensor.type) else { return tensor }
+    var result = try Tensor(type: target, shape: tensor.shape)
     tensor.withBytes { source in
-      result.withMutableElements(Float.self) { destination in
+      result.withMutableBytes { destination in
         guard let from = source.baseAddress, let to = destination.baseAddress else { return }
-        HalfConversion.widen(
-          tensor.type, UnsafeMutableRawPointer(mutating: from), to, count: destination.count)
+        conversion.load(tensor.type, from, to, count: tensor.elementCount)
       }
     }
     return result
@@ -101,12 +157,12 @@ struct WidenedOperator: ShapedOperator {
     let innerScratch: Int
     let byteCount: Int
 
-    init(_ request: PrepareRequest, _ kernel: Kernel) {
+    init(_ request: PrepareRequest, _ kernel: Kernel, _ conversion: OperandConversion) {
       let types = request.inputs + request.outputs
       var end = Self.rounded(types.count * MemoryLayout<UnsafeMutableRawPointer?>.stride)
       offsets = types.map { type in
-        guard let type, [ElementType].halves.contains(type.element) else { return nil }
-        defer { end += Self.rounded(type.elementCount * MemoryLayout<Float>.stride) }
+        guard let type, let target = conversion.target(of: type.element) else { return nil }
+        defer { end += Self.rounded(type.elementCount * target.bitWidth / 8) }
         return end
       }
       innerScratch = end

@@ -72,7 +72,8 @@ struct FloatFormat: Sendable {
   func encode(_ value: Float, saturate: Bool) -> UInt16 {
     let sign: UInt16 = value.sign == .minus ? signBit : 0
     if value.isNaN {
-      guard let notANumber else { return largest }
+      // As ml_dtypes, which makes the expected outputs of ONNX's own cases: a zero with the other sign.
+      guard let notANumber else { return sign ^ signBit }
       return specials == .unsignedZero ? notANumber : sign | notANumber
     }
     let magnitude = value.isInfinite ? nil : roundedMagnitude(value.magnitude)

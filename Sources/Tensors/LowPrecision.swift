@@ -52,8 +52,8 @@ public enum LowPrecision {
   }
 
   /// The code of `value` in an 8-bit floating-point type or float4e2m1 (which always saturates, and knows no
-  /// NaN: NaN becomes 6, as https://onnx.ai/onnx/technical/float4.html says); nil for other types. float8e8m0 is
-  /// rounded upwards.
+  /// NaN: NaN becomes -0, and -NaN 0, as in ml_dtypes' float4_e2m1fn); nil for other types. float8e8m0 is rounded
+  /// upwards.
   public static func code(_ type: ElementType, _ value: Float, saturate: Bool = true) -> UInt8? {
     let format: FloatFormat
     switch type {

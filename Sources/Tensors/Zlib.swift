@@ -8,7 +8,7 @@ public enum Zlib {
 
   /// The `size` bytes that the raw deflate stream `bytes` holds.
   /// - Throws: `TensorError.malformedFile` when the stream is damaged or holds fewer or more bytes.
-  static func inflateRaw(_ bytes: UnsafeRawBufferPointer, size: Int) throws(TensorError) -> [UInt8] {
+  public static func inflateRaw(_ bytes: UnsafeRawBufferPointer, size: Int) throws(TensorError) -> [UInt8] {
     let mismatch = TensorError.malformedFile("deflated data does not hold the \(size) bytes that it claims")
     if size / largestExpansion > bytes.count { throw mismatch }
     var stream = z_stream()
@@ -38,7 +38,7 @@ public enum Zlib {
     return output
   }
 
-  static func crc(_ bytes: UnsafeRawBufferPointer) -> UInt32 {
+  public static func crc(_ bytes: UnsafeRawBufferPointer) -> UInt32 {
     UInt32(crc32_z(0, bytes.baseAddress?.assumingMemoryBound(to: UInt8.self), bytes.count))
   }
 

@@ -47,6 +47,28 @@ import Testing
     }
   }
 
+  /// Everything at once: past, mask, causal, softcap, shared heads, and every stage of the scores.
+  @Test(arguments: 0..<4) func doubleAgreesWithSingle(mode: Int) throws {
+    var numbers = NumberSequence(seed: 9)
+    let inputs = [
+      try numbers.tensor([2, 4, 3, 5]), try numbers.tensor([2, 2, 6, 5]), try numbers.tensor([2, 2, 6, 4]),
+      try numbers.tensor([2, 1, 3, 8]), try numbers.tensor([2, 2, 2, 5]), try numbers.tensor([2, 2, 2, 4]),
+    ]
+    let attributes: Attributes = [
+      "is_causal": .int(1), "softcap": .float(0.5), "qk_matmul_output_mode": .int(mode),
+    ]
+    let single = try OperatorRunner.run("Attention", inputs, outputs: 4, attributes)
+    let wide = try inputs.map {
+      try Tensor(shape: $0.shape, $0.array(of: Float.self).map(Double.init))
+    }
+    let double = try OperatorRunner.run("Attention", wide, outputs: 4, attributes, threads: 2)
+    for (a, b) in zip(single, double) {
+      #expect(a.shape == b.shape)
+      let pairs = zip(a.array(of: Float.self), b.array(of: Double.self))
+      #expect(pairs.allSatisfy { Double($0) == $1 || abs(Double($0) - $1) < 1e-5 })
+    }
+  }
+
   /// The same numbers as heads side by side in rank 3, and with the past kept in scratch memory only.
   @Test func ranksAgree() throws {
     var numbers = NumberSequence(seed: 5)

@@ -64,6 +64,30 @@ import Testing
         #expect(zip(actual, wanted).allSatisfy { abs(Double($0) - $1) < 1e-5 })
       }
     }
+    let doubles = try inputs.map { tensor -> Tensor? in
+      guard let tensor, tensor.type == .float32 else { return tensor }
+      return try Tensor(shape: tensor.shape, tensor.array(of: Float.self).map(Double.init))
+    }
+    let outputs = try OperatorRunner.run(
+      item.op, doubles, outputs: item.op.type == "LSTM" ? 3 : 2, attributes, constants: constants, threads: 2)
+    for (output, wanted) in zip(outputs, expected) {
+      let actual = output.array(of: Double.self)
+      #expect(actual.count == wanted.count)
+      #expect(zip(actual, wanted).allSatisfy { abs($0 - $1) < 1e-12 })
+    }
+  }
+
+  @Test(arguments: [
+    ("Relu", -2, 0), ("Tanh", 0.5, 0.46211715726000975), ("Sigmoid", 1, 0.7310585786300049),
+    ("Softplus", 1, 1.3132616875182228), ("Softsign", -3, -0.75), ("LeakyRelu", -2, -0.02),
+    ("HardSigmoid", 1, 0.7), ("Elu", -1, -0.6321205588285577), ("ThresholdedRelu", 0.5, 0),
+    ("ScaledTanh", 0.5, 0.46211715726000975), ("Affine", 2, 2),
+  ])
+  func activationsInDouble(name: String, x: Double, expected: Double) throws {
+    func one(_ value: Double) throws -> Tensor { try Tensor(shape: [1, 1, 1], [value]) }
+    let result = try OperatorRunner.run(
+      "RNN", [try one(x), try one(1), try one(0)], ["activations": .strings([name])])
+    #expect(abs(result[0].array(of: Double.self)[0] - expected) < 1e-7)
   }
 
   @Test func activationsTakeTheirAlphasInOrder() throws {

@@ -44,6 +44,16 @@ import Testing
     #expect(try run(1, ["reverse": .int(1)]) == floats([2, 3], [3, 3, 2, 12, 9, 5]))
   }
 
+  @Test(arguments: [Set<Int>(), [1]]) func cumProd(constants: Set<Int>) throws {
+    let x = floats([2, 3], [1, 2, 3, 4, 5, 6])
+    func run(_ axis: Int, _ attributes: Attributes) throws -> Tensor {
+      try OperatorRunner.run("CumProd", [x, scalar(axis)], attributes, constants: constants)[0]
+    }
+    #expect(try run(1, [:]) == floats([2, 3], [1, 2, 6, 4, 20, 120]))
+    #expect(try run(-2, ["exclusive": .int(1)]) == floats([2, 3], [1, 1, 1, 1, 2, 3]))
+    #expect(try run(1, ["reverse": .int(1)]) == floats([2, 3], [6, 6, 3, 120, 30, 6]))
+  }
+
   @Test func hardmax() throws {
     let x = floats([2, 3], [1, 5, 5, 4, 2, 4])
     #expect(try OperatorRunner.run("Hardmax", [x]) == [floats([2, 3], [0, 1, 0, 1, 0, 0])])

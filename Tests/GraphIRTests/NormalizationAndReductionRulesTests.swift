@@ -50,6 +50,7 @@ import Testing
     RuleCase("TopK", ["f32[n,10]", "i64[1]"], ["f32[n,?]", "i64[n,?]"]),
     RuleCase("CumSum", ["f32[n,10]", "i64[]"], ["f32[n,10]"], scalars: [1: -1]),
     RuleCase("CumSum", ["f32[n,10]", "i64[]"], scalars: [1: 2], error: "axis 2"),
+    RuleCase("CumProd", ["bf16[n,10]", "i64[]"], ["bf16[n,10]"], scalars: [1: -1]),
   ]
 
   @Test(arguments: normalizations + reductions) func types(_ row: RuleCase) throws { try row.run() }

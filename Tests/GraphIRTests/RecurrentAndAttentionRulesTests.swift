@@ -26,6 +26,25 @@ import Testing
     RuleCase("Attention", ["f32[1,2,2,6]", "f32[1,2,2,5]", "f32[1,2,2,6]"], error: "head sizes"),
     RuleCase(
       "Attention", ["f32[1,2,2,6]", "f32[1,2,2,6]", "f32[1,2,2,6]", "bool[2,3]"], error: "covers 3 keys of 2"),
+    RuleCase(
+      "CausalConvWithState", ["f16[b,8,t]", "f16[8,1,4]", "f16[8]"], ["f16[b,8,t]", "f16[b,8,3]"]),
+    RuleCase("CausalConvWithState", ["f32[b,8,t]", "f32[8,1,0]"], error: "no taps"),
+    RuleCase("CausalConvWithState", ["f32[b,8,t]", "f32[8,2,4]"], error: "axis 1"),
+    RuleCase("CausalConvWithState", ["f32[b,8,t]", "f32[8,1,4]", "", "f32[b,8,4]"], error: "past_state"),
+    RuleCase(
+      "LinearAttention", ["f16[b,t,64]", "f16[b,t,32]", "f16[b,t,96]", "f32[b,2,16,48]", "f16[b,t,2]"],
+      ["f16[b,t,192]", "f32[b,2,16,48]"],
+      ["q_num_heads": .int(4), "kv_num_heads": .int(2), "update_rule": .string("gated")]),
+    RuleCase(
+      "LinearAttention", ["f32[b,t,64]", "f32[b,t,32]", "f32[b,t,96]"], [],
+      ["q_num_heads": .int(4), "kv_num_heads": .int(2)], error: "needs decay"),
+    RuleCase(
+      "LinearAttention", ["f32[b,t,64]", "f32[b,t,33]", "f32[b,t,96]"], [],
+      ["q_num_heads": .int(4), "kv_num_heads": .int(2), "update_rule": .string("linear")],
+      error: "33 features"),
+    RuleCase(
+      "LinearAttention", ["f32", "f32", "f32"], [], ["q_num_heads": .int(3), "kv_num_heads": .int(2)],
+      error: "3 query heads"),
     RuleCase("RotaryEmbedding", ["f32[b,h,s,64]", "f32[m,32]", "f32[m,32]", "i64[b,s]"], ["f32[b,h,s,64]"]),
     RuleCase("RotaryEmbedding", ["f32[b,s,64]", "f32[b,s,4]", "f32[b,s,4]"], error: "num_heads"),
     RuleCase("RotaryEmbedding", ["f32[b,h,s,6]", "f32[b,s,4]", "f32[b,s,4]"], error: "cache width"),

@@ -59,7 +59,8 @@ struct LowPrecisionTests {
   }
 
   @Test func float4HasNoNaN() {
-    for value in [Float.nan, -Float.nan] { #expect(LowPrecision.code(.float4e2m1, value) == 0x7) }
+    #expect(LowPrecision.code(.float4e2m1, .nan) == 0x8)
+    #expect(LowPrecision.code(.float4e2m1, -.nan) == 0x0)
   }
 
   @Test(arguments: [

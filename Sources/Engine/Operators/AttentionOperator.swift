@@ -5,7 +5,11 @@ import Tensors
 
 extension EngineTable {
   static let attentionOperators: [OperatorEntry] = [
-    OperatorEntry("Attention", types: .single) { source in
+    OperatorEntry("Attention", types: .floats) { source in
+      if source.element(0) == .float64 {
+        for input in 0..<3 { try source.element(input, in: [.float64]) }
+        return DoubleAttentionOperator(attributes: try AttentionAttributes(source.node))
+      }
       // Values may have another float type than queries and keys.
       for input in 0..<3 { try source.element(input, in: .single) }
       return AttentionOperator(attributes: try AttentionAttributes(source.node))
@@ -262,14 +266,14 @@ struct AttentionMask {
     }
   }
 
-  func apply(
-    _ operands: KernelOperands, _ row: UnsafeMutablePointer<Float>, batch: Int, head: Int, query: Int
+  func apply<Element: BinaryFloatingPoint>(
+    _ operands: KernelOperands, _ row: UnsafeMutablePointer<Element>, batch: Int, head: Int, query: Int
   ) {
     let start = batch * strides[0] + head * strides[1] + query * strides[2]
     let mask = operands.rawInput(input)
     for index in 0..<keys {
       let value = access.read(mask, start + index)
-      row[index] = isBool ? (value != 0 ? row[index] : -.infinity) : row[index] + Float(value)
+      row[index] = isBool ? (value != 0 ? row[index] : -.infinity) : row[index] + Element(value)
     }
   }
 }

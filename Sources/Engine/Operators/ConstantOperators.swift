@@ -74,12 +74,13 @@ struct FillOperator: ShapedOperator {
 
   init(value: Tensor) throws {
     guard value.elementCount == 1 else { throw OperatorFailure.invalid("its value must have one element") }
-    guard value.type.bitWidth >= 8 else { throw OperatorFailure.type(value.type) }
+    guard value.type.bitWidth > 0 else { throw OperatorFailure.type(value.type) }
     self.value = value
   }
 
   func prepare(_ request: PrepareRequest) throws -> Kernel {
     let output = try request.output()
+    if output.element.isPacked { return packed(output) }
     let width = output.element.bitWidth / 8
     let count = output.elementCount
     let value = value
@@ -88,6 +89,23 @@ struct FillOperator: ShapedOperator {
         let destination = operands.rawOutput()
         for index in 0..<count {
           (destination + index * width).copyMemory(from: bytes.baseAddress!, byteCount: width)
+        }
+      }
+    }
+  }
+
+  /// Elements that share a byte.
+  private func packed(_ output: OperandType) -> Kernel {
+    let value = value
+    return Kernel("fill") { operands, _ in
+      value.withBytes { bytes in
+        let width = output.element.bitWidth
+        let code = PackedElements.code(bytes, at: 0, width: width)
+        let target = UnsafeMutableRawBufferPointer(start: operands.rawOutput(), count: output.byteCount)
+        // What is left of the last byte stays 0.
+        target.initializeMemory(as: UInt8.self, repeating: 0)
+        for index in 0..<output.elementCount {
+          PackedElements.setCode(target, at: index, width: width, code)
         }
       }
     }

@@ -10,6 +10,9 @@ extension EngineTable {
     OperatorEntry("QLinearMatMul", types: .eightBit) { source in
       let roles = Roles(
         a: 0, b: 3, aZeroPoint: 2, bZeroPoint: 5, aScale: 1, bScale: 4, cScale: 6, cZeroPoint: 7)
+      if let scale = source.element(1), [ElementType].halves.contains(scale) {
+        return WidenedOperator(try IntegerMatMul(source.widened, roles, output: .quantized))
+      }
       return try IntegerMatMul(source, roles, output: .quantized)
     },
     OperatorEntry(FusedOperator.dynamicMatMul, types: .single, widensHalves: false) {

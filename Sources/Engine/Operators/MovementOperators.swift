@@ -4,14 +4,20 @@ import Tensors
 
 extension EngineTable {
   static let movementOperators: [OperatorEntry] = [
-    OperatorEntry("Transpose", types: .byteSized) {
+    OperatorEntry("Transpose", types: .byteSized, movesPacked: true) {
       TransposeOperator(permutation: try $0.node.ints("perm"))
     },
-    OperatorEntry("Expand", types: .byteSized) { _ in ExpandOperator() },
-    OperatorEntry("Slice", types: .byteSized) { _ in SliceOperator() },
-    OperatorEntry("Concat", types: .byteSized) { ConcatOperator(axis: try $0.node.requiredInt("axis")) },
-    OperatorEntry("Split", types: .byteSized) { SplitOperator(axis: try $0.node.int("axis", default: 0)) },
-    OperatorEntry("Gather", types: .byteSized) { GatherOperator(axis: try $0.node.int("axis", default: 0)) },
+    OperatorEntry("Expand", types: .byteSized, movesPacked: true) { _ in ExpandOperator() },
+    OperatorEntry("Slice", types: .byteSized, movesPacked: true) { _ in SliceOperator() },
+    OperatorEntry("Concat", types: .byteSized, movesPacked: true) {
+      ConcatOperator(axis: try $0.node.requiredInt("axis"))
+    },
+    OperatorEntry("Split", types: .byteSized, movesPacked: true) {
+      SplitOperator(axis: try $0.node.int("axis", default: 0))
+    },
+    OperatorEntry("Gather", types: .byteSized, movesPacked: true) {
+      GatherOperator(axis: try $0.node.int("axis", default: 0))
+    },
   ]
 }
 

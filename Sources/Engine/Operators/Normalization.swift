@@ -6,10 +6,11 @@ import Tensors
 extension EngineTable {
   static let normalizationOperators: [OperatorEntry] = [
     OperatorEntry("BatchNormalization", types: .floats) { source in
-      let attributes = try BatchNormalizationAttributes(source.node)
-      if attributes.isTraining { throw OperatorFailure.unsupported("training_mode is not supported") }
-      if source.element(0) == .float32 { return BatchNormalization<Float>(epsilon: attributes.epsilon) }
-      return BatchNormalization<Double>(epsilon: attributes.epsilon)
+      let isHalf = (1..<5).contains { [ElementType].halves.contains(source.element($0) ?? .float32) }
+      if source.element(0) == .float32 && isHalf {
+        return WidenedOperator(try batchNormalization(source.widened))
+      }
+      return try batchNormalization(source)
     },
     OperatorEntry("LayerNormalization", types: .floats) { source in
       let attributes = try LayerNormalizationAttributes(source.node)
@@ -57,6 +58,20 @@ extension EngineTable {
 protocol FloatElement: ArithmeticElement, BinaryFloatingPoint {}
 extension Float: FloatElement {}
 extension Double: FloatElement {}
+
+extension EngineTable {
+  private static func batchNormalization(_ source: OperatorSource) throws -> any ShapedOperator {
+    let attributes = try BatchNormalizationAttributes(source.node)
+    guard let element = source.element(0) else { throw OperatorFailure.invalid("input 0 is no tensor") }
+    for input in 1..<5 { try source.element(input, in: [element]) }
+    if attributes.isTraining {
+      if element == .float32 { return BatchStatistics<Float>(attributes: attributes) }
+      return BatchStatistics<Double>(attributes: attributes)
+    }
+    if element == .float32 { return BatchNormalization<Float>(epsilon: attributes.epsilon) }
+    return BatchNormalization<Double>(epsilon: attributes.epsilon)
+  }
+}
 
 /// `BatchNormalization` with given statistics: one multiplication and addition for each element.
 struct BatchNormalization<Element: FloatElement>: ShapedOperator {

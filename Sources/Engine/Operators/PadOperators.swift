@@ -3,7 +3,7 @@ import Tensors
 
 extension EngineTable {
   static let padOperators: [OperatorEntry] = [
-    OperatorEntry("Pad", types: .byteSized, widensHalves: false) {
+    OperatorEntry("Pad", types: .byteSized, widensHalves: false, movesPacked: true) {
       PadOperator(attributes: try PadAttributes($0.node))
     },
     OperatorEntry("CenterCropPad", types: .byteSized, widensHalves: false) {

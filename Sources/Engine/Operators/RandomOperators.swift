@@ -12,11 +12,11 @@ extension EngineTable {
     OperatorEntry("RandomUniformLike", types: ElementType.allCases, widensHalves: false, make: uniform),
     OperatorEntry("Bernoulli", types: real, widensHalves: false) { source in
       guard let input = source.element(0) else { throw OperatorFailure.invalid("input 0 is no tensor") }
-      let chance = try ElementAccess(input)
-      return try RandomOperator(source, name: "bernoulli", allowed: .numbers + .halves + [.bool]) {
-        operands, index, generator in
-        generator.fraction() < chance.read(operands.rawInput(0), index) ? 1 : 0
-      }
+      guard let output = source.outputElement() else { throw OperatorFailure.invalid("no output type") }
+      if !(.numbers + .halves + [.bool]).contains(output) { throw OperatorFailure.type(output) }
+      return BernoulliOperator(
+        seed: try source.node.optionalFloat("seed"), chances: try ElementAccess(input),
+        results: try ElementAccess(output))
     },
     OperatorEntry("Multinomial", types: real, widensHalves: false) { source in
       guard let input = source.element(0) else { throw OperatorFailure.invalid("input 0 is no tensor") }
@@ -108,6 +108,31 @@ struct RandomOperator: ShapedOperator {
       var generator = RandomSequence(seed: seed)
       for index in 0..<count { access.write(operands.rawOutput(), index, draw(operands, index, &generator)) }
     }
+  }
+}
+
+/// `Bernoulli`: 1 with the probability that the input says. A seed gives what ONNX's reference implementation
+/// draws with it, `numpy.random.RandomState(int(seed)).binomial(1, p)`.
+struct BernoulliOperator: ShapedOperator {
+  let seed: Float?
+  let chances: ElementAccess
+  let results: ElementAccess
+
+  func prepare(_ request: PrepareRequest) throws -> Kernel {
+    let count = try request.output().elementCount
+    let (chances, results) = (chances, results)
+    let seed = seed.map { UInt32(truncatingIfNeeded: Int(exactly: $0.rounded(.towardZero)) ?? 0) }
+    let draw = Kernel.Phase(pieces: 1) { operands, _ in
+      var generator = MersenneTwister(state: operands.sharedScratch, seed: seed)
+      for index in 0..<count {
+        let chance = chances.read(operands.rawInput(0), index)
+        guard chance >= 0 && chance <= 1 else {
+          throw OperatorFailure.invalid("the probability of element \(index) is \(chance)")
+        }
+        results.write(operands.rawOutput(), index, generator.bernoulli(chance) ? 1 : 0)
+      }
+    }
+    return Kernel("bernoulli", phases: [draw], sharedScratch: MersenneTwister.stateBytes)
   }
 }
 

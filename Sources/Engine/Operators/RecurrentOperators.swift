@@ -4,14 +4,20 @@ import Tensors
 
 extension EngineTable {
   static let recurrentOperators: [OperatorEntry] = [
-    OperatorEntry("RNN", types: .single) { try RecurrentOperator($0, .rnn) },
-    OperatorEntry("GRU", types: .single) { source in
-      try RecurrentOperator(source, .gru(isLinear: try source.node.flag("linear_before_reset")))
+    OperatorEntry("RNN", types: .floats) { try recurrent($0, .rnn) },
+    OperatorEntry("GRU", types: .floats) { source in
+      try recurrent(source, .gru(isLinear: try source.node.flag("linear_before_reset")))
     },
-    OperatorEntry("LSTM", types: .single) { source in
-      try RecurrentOperator(source, .lstm(couplesForget: try source.node.flag("input_forget")))
+    OperatorEntry("LSTM", types: .floats) { source in
+      try recurrent(source, .lstm(couplesForget: try source.node.flag("input_forget")))
     },
   ]
+
+  private static func recurrent(_ source: OperatorSource, _ cell: RecurrentCell) throws -> any ShapedOperator
+  {
+    if source.element(0) == .float64 { return try DoubleRecurrentOperator(source, cell) }
+    return try RecurrentOperator(source, cell)
+  }
 }
 
 /// The kind of cell, with what is particular to it.
@@ -54,8 +60,9 @@ struct RecurrentOperator: ShapedOperator {
   init(_ source: OperatorSource, _ cell: RecurrentCell) throws {
     self.cell = cell
     attributes = try RecurrentAttributes(source.node)
-    activations = try RecurrentActivation.all(
-      source.node, directions: attributes.direction.count, defaults: cell.defaultActivations)
+    activations = try RecurrentFunction.all(
+      source.node, directions: attributes.direction.count, defaults: cell.defaultActivations
+    ).map { $0.map { RecurrentActivation($0) } }
   }
 
   func prepare(_ request: PrepareRequest) throws -> Kernel {

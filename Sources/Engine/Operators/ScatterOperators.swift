@@ -9,7 +9,7 @@ extension EngineTable {
     OperatorEntry("ScatterND", types: .byteSized, widensHalves: false) { source in
       try reducing(source) { ScatterNDOperator(attributes: try ScatterAttributes($0.node)) }
     },
-    OperatorEntry("TensorScatter", types: .byteSized, widensHalves: false) {
+    OperatorEntry("TensorScatter", types: .byteSized, widensHalves: false, movesPacked: true) {
       TensorScatterOperator(attributes: try TensorScatterAttributes($0.node))
     },
   ]

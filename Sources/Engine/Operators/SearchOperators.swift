@@ -19,10 +19,6 @@ extension EngineTable {
         if source.element(0) == .float32 { return HardmaxOperator<Float>(axis: axis) }
         return HardmaxOperator<Double>(axis: axis)
       },
-      OperatorEntry("CumSum", types: .numbers) { source in
-        try source.element(0, in: .numbers).withArithmetic(
-          CumSumFactory(attributes: try CumSumAttributes(source.node)))
-      },
     ]
 }
 
@@ -167,53 +163,5 @@ private struct TopKOperator<Element: ArithmeticElement>: ShapedOperator {
     }
 
     private func isGreater(_ a: Element, _ b: Element) -> Bool { a > b || (a != a && b == b) }
-  }
-}
-
-private struct CumSumFactory: ArithmeticVisitor {
-  let attributes: CumSumAttributes
-  func visit<Element: ArithmeticElement>(_: Element.Type) throws -> any ShapedOperator {
-    CumSumOperator<Element>(attributes: attributes)
-  }
-}
-
-/// `CumSum`: running sums along an axis that comes as an input.
-private struct CumSumOperator<Element: ArithmeticElement>: ShapedOperator {
-  let attributes: CumSumAttributes
-
-  func prepare(_ request: PrepareRequest) throws -> Kernel {
-    let shape = try request.input(0).shape
-    if shape.elementCount == 0 { return .nothing }
-    let attributes = attributes
-    if request.constant(1) != nil {
-      guard let axis = try request.integers(1).first else {
-        throw OperatorFailure.invalid("the axis is missing")
-      }
-      let view = try AxisView(shape, axis: axis)
-      return Kernel(
-        "cumsum", units: view.outer * view.inner, costPerUnit: view.extent * 2, threads: request.threads
-      ) { operands, range in
-        for line in range { Self.sum(line, view, operands, attributes) }
-      }
-    }
-    let reader = try IndexReader(try request.input(1))
-    return Kernel("cumsum") { operands, _ in
-      let view = try AxisView(shape, axis: reader(operands, 1, 0))
-      for line in 0..<(view.outer * view.inner) { Self.sum(line, view, operands, attributes) }
-    }
-  }
-
-  private static func sum(
-    _ line: Int, _ view: AxisView, _ operands: KernelOperands, _ attributes: CumSumAttributes
-  ) {
-    let x = operands.input(0, as: Element.self) + view.start(of: line)
-    let y = operands.output(0, as: Element.self) + view.start(of: line)
-    var total = Element.zero
-    for position in 0..<view.extent {
-      let index = (attributes.isReversed ? view.extent - 1 - position : position) * view.inner
-      let next = Element.wrappingAdd(total, x[index])
-      y[index] = attributes.isExclusive ? total : next
-      total = next
-    }
   }
 }

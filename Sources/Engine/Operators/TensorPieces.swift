@@ -4,6 +4,9 @@ import Tensors
 enum TensorPieces {
   /// The part of `tensor` in `range` of `axis`.
   static func slice(_ tensor: Tensor, axis: Int, _ range: Range<Int>) throws -> Tensor {
+    if tensor.type.isPacked {
+      return try packed(try slice(try unpacked(tensor), axis: axis, range), as: tensor.type)
+    }
     var shape = tensor.shape
     shape[axis] = range.count
     let outer = shape.product(0..<axis)
@@ -59,6 +62,10 @@ enum TensorPieces {
     guard let count = shape.checkedElementCount, let total = first.type.byteCount(elements: count),
       total <= limit
     else { throw EngineError.memoryLimit(bytes: Int.max, limit: limit) }
+    if first.type.isPacked {
+      let whole = try tensors.map(unpacked)
+      return try packed(try join(whole, shape, whole[0], axis: axis, limit: limit), as: first.type)
+    }
     let outer = shape.product(0..<axis)
     if first.type == .string {
       let sources = tensors.map { $0.strings ?? [] }
@@ -105,6 +112,19 @@ enum TensorPieces {
       return try tensor.reshaped(to: Shape(dimensions))
     }
     return try concatenate(widened, axis: position, limit: limit)
+  }
+
+  /// Elements that share a byte, as one byte each.
+  private static func unpacked(_ tensor: Tensor) throws -> Tensor {
+    let width = tensor.type.bitWidth
+    let codes = tensor.withBytes { bytes in
+      (0..<tensor.elementCount).map { PackedElements.code(bytes, at: $0, width: width) }
+    }
+    return try Tensor(shape: tensor.shape, codes)
+  }
+
+  private static func packed(_ codes: Tensor, as type: ElementType) throws -> Tensor {
+    try Tensor(packing: codes.array(of: UInt8.self), type: type, shape: codes.shape)
   }
 
   private static func elementBytes(_ type: ElementType) throws -> Int {

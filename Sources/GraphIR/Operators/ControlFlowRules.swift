@@ -111,7 +111,7 @@ enum ControlFlowRules {
     return length
   }
 
-  /// Gives inputs of a Loop or Scan body that declare no type what the node tells about them.
+  /// Gives inputs of a sub-graph that declare no type what the node tells about them.
   static func setInputTypes(of body: inout Graph, node: Node, outerType: (ValueID) -> ValueType?) {
     switch node.op.type {
     case "Loop":
@@ -120,12 +120,18 @@ enum ControlFlowRules {
         case 0: body[input].type = .tensor(TensorType(.int64, []))
         case 1: body[input].type = .tensor(TensorType(.bool, []))
         default:
+          // A loop's state may change its shape from turn to turn.
           if index < node.inputs.count { body[input].type = outerType(node.inputs[index])?.withoutShape }
         }
       }
     case "Scan":
       for (input, outer) in zip(body.inputs, node.inputs) where body[input].type == nil {
         body[input].type = outerType(outer)?.withoutShape
+      }
+    case "FlexAttention":
+      guard let precision = FlexAttentionAttributes.precision(node, outerType) else { return }
+      for input in body.inputs where body[input].type == nil {
+        body[input].type = .tensor(TensorType(precision, nil))
       }
     default: break
     }
@@ -164,9 +170,4 @@ public struct ScanAttributes: Sendable {
 
 extension ValueType {
   fileprivate var isOptional: Bool { if case .optional = self { true } else { false } }
-
-  /// A loop's state may change its shape from turn to turn: only kind and element type stay.
-  fileprivate var withoutShape: ValueType {
-    if case .tensor(let type) = self { .tensor(TensorType(type.element, nil)) } else { self }
-  }
 }

@@ -15,7 +15,9 @@ enum GeneratorRules {
     OperatorRule("Cast", inputs: 1...1, attributes: ["round_mode", "saturate", "to"], infer: inferCast),
     OperatorRule("BitCast", inputs: 1...1, attributes: ["to"], infer: inferBitCast),
     OperatorRule("CastLike", inputs: 2...2, attributes: ["round_mode", "saturate"], infer: inferCastLike),
-    OperatorRule("Dropout", inputs: 1...3, outputs: 1...2, attributes: ["seed"], infer: inferDropout),
+    OperatorRule(
+      "Dropout", inputs: 1...3, outputs: 1...2, attributes: ["seed"], isDeterministic: false,
+      infer: inferDropout),
     random("RandomNormal", ["dtype", "mean", "scale", "seed", "shape"]),
     random("RandomUniform", ["dtype", "high", "low", "seed", "shape"]),
     randomLike("RandomNormalLike", ["dtype", "mean", "scale", "seed"]),
@@ -96,6 +98,7 @@ enum GeneratorRules {
 
   @Sendable private static func inferDropout(_ context: inout InferenceContext) throws(GraphError) {
     for input in 1..<3 { try context.expectRank(input, 0...0) }
+    try context.expect(1, .float)
     try context.expect(2, .bool)
     context.copyType()
     context.setOutput(1, .bool, context.dimensions(0))

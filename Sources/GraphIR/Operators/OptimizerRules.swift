@@ -1,7 +1,6 @@
 import Tensors
 
-/// Domain ai.onnx.preview.training: one step of an optimizer for any number of tensors. `Gradient` has no rule
-/// and is refused by name.
+/// Domain ai.onnx.preview.training: one step of an optimizer for any number of tensors.
 enum OptimizerRules {
   static let all: [OperatorRule] = [
     rule("Adagrad", groups: 3, ["decay_factor", "epsilon", "norm_coefficient"]),

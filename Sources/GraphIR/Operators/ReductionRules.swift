@@ -16,7 +16,8 @@ enum ReductionRules {
     + [
       OperatorRule(
         "TopK", inputs: 2...2, outputs: 2...2, attributes: ["axis", "largest", "sorted"], infer: inferTopK),
-      OperatorRule("CumSum", inputs: 2...2, attributes: ["exclusive", "reverse"], infer: inferCumSum),
+      OperatorRule("CumSum", inputs: 2...2, attributes: ["exclusive", "reverse"], infer: inferCumulative),
+      OperatorRule("CumProd", inputs: 2...2, attributes: ["exclusive", "reverse"], infer: inferCumulative),
     ]
 
   private static func reduction(_ type: String, _ allowed: ElementSet) -> OperatorRule {
@@ -81,7 +82,7 @@ enum ReductionRules {
     context.setOutput(1, .int64, result)
   }
 
-  @Sendable private static func inferCumSum(_ context: inout InferenceContext) throws(GraphError) {
+  @Sendable private static func inferCumulative(_ context: inout InferenceContext) throws(GraphError) {
     try context.expect(0, [.float, .int32, .int64, .uint32, .uint64])
     if let axis = try context.integers(1) {
       if axis.count != 1 { throw context.error("the axis must be one element") }
@@ -144,8 +145,8 @@ public struct TopKAttributes: Sendable {
   }
 }
 
-/// `CumSum`.
-public struct CumSumAttributes: Sendable {
+/// `CumSum` and `CumProd`.
+public struct CumulativeAttributes: Sendable {
   public let isExclusive: Bool
   public let isReversed: Bool
 

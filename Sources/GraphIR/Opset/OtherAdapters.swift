@@ -23,7 +23,42 @@ extension OpsetAdapter {
     }
   }
 
+  /// Opset 8 scanned each entry of a batch, axis 0 of all inputs and outputs: a Scan over the batch whose body is
+  /// the Scan over the sequence.
   static func scanBatch(_ context: inout NodeAdaptation) throws(GraphError) {
-    throw context.refusal("the batch axis of opset 8's Scan is no longer possible")
+    var node = context.node
+    if context.hasInput(0) { throw context.refusal("sequence_lens is no longer possible") }
+    guard !node.inputs.isEmpty, case .graph(var body)? = node.attributes["body"] else {
+      throw context.refusal("it lacks inputs or a body")
+    }
+    node.inputs.removeFirst()
+    if let directions = node.attributes["directions"] {
+      node.attributes["directions"] = nil
+      node.attributes["scan_input_directions"] = directions
+    }
+    var entry = Graph(name: context.names.next("\(context.label)_entry"))
+    func addValue(_ outer: ValueID, _ suffix: String) -> ValueID {
+      let element = outer.isNone ? nil : context.graph[outer].type?.tensor?.element
+      return entry.addValue(
+        Value(
+          name: context.names.next("\(context.label)_\(suffix)"),
+          type: element.map { .tensor(TensorType($0, nil)) }))
+    }
+    entry.inputs = node.inputs.map { addValue($0, "entry_input") }
+    entry.outputs = node.outputs.map { addValue($0, "entry_output") }
+    for index in body.captures.indices {
+      let outer = body.captures[index].outer
+      let inner = addValue(outer, "captured")
+      entry.captures.append(Capture(outer: outer, inner: inner))
+      body.captures[index].outer = inner
+    }
+    var inner = node
+    inner.name = context.names.next("\(context.label)_entry_scan")
+    inner.inputs = entry.inputs
+    inner.outputs = entry.outputs
+    inner.attributes["body"] = .graph(body)
+    entry.nodes = [inner]
+    node.attributes = ["body": .graph(entry), "num_scan_inputs": .int(node.inputs.count)]
+    context.node = node
   }
 }

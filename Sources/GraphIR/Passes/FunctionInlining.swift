@@ -67,42 +67,8 @@ private struct FunctionInlining {
     try body.resolveReferences(actual)
     try run(&body, depth: depth - 1)
 
-    let label = graph.label(of: call)
-    var ids = [ValueID?](repeating: nil, count: body.values.count)
-    for (index, input) in body.inputs.enumerated() {
-      ids[Int(input.index)] = index < call.inputs.count ? call.inputs[index] : ValueID.none
-    }
-    var copies: [Node] = []
-    for (index, output) in body.outputs.enumerated() where call.hasOutput(index) {
-      if let source = ids[Int(output.index)] {
-        // The output is an input, or the same as another one.
-        copies.append(Node(op: "Identity", inputs: [source], outputs: [call.outputs[index]]))
-      } else {
-        ids[Int(output.index)] = call.outputs[index]
-        graph[call.outputs[index]].constant = body[output].constant
-      }
-    }
-    for index in body.values.indices where ids[index] == nil {
-      var value = body.values[index]
-      value.name = names.next("\(label)/\(value.name)")
-      ids[index] = graph.addValue(value)
-    }
-    let place = ids.map { $0 ?? .none }
-    return body.nodes.map { node in
-      var node = node
-      node.name = label + "/" + body.label(of: node)
-      node.inputs = node.inputs.map { $0.isNone ? $0 : place[Int($0.index)] }
-      node.outputs = node.outputs.map { $0.isNone ? $0 : place[Int($0.index)] }
-      for entry in node.attributes.entries {
-        guard case .graph(var inner) = entry.value else { continue }
-        for index in inner.captures.indices {
-          inner.captures[index].outer = place[Int(inner.captures[index].outer.index)]
-        }
-        inner.omitMissingCaptures()
-        node.attributes[entry.name] = .graph(inner)
-      }
-      return node
-    } + copies
+    return GraphSplice(label: graph.label(of: call)).nodes(
+      of: body, inputs: call.inputs, outputs: call.outputs, in: &graph, names: &names)
   }
 }
 
@@ -120,16 +86,6 @@ extension Graph {
         default: break
         }
       }
-    }
-  }
-
-  /// What stood for an omitted input of a function is omitted inside sub-graphs too.
-  fileprivate mutating func omitMissingCaptures() {
-    let missing = Set(captures.filter(\.outer.isNone).map(\.inner))
-    if missing.isEmpty { return }
-    captures.removeAll { $0.outer.isNone }
-    for index in nodes.indices {
-      nodes[index].inputs = nodes[index].inputs.map { missing.contains($0) ? .none : $0 }
     }
   }
 }

@@ -10,8 +10,14 @@ extension Passes {
   public static func foldConstants(
     _ model: inout Model, evaluate: @escaping NodeEvaluator, maximumBytes: Int = 16 << 20
   ) throws(GraphError) -> Int {
+    try foldConstants(&model, evaluate: evaluate, maximumBytes: maximumBytes, infersTypes: true)
+  }
+
+  static func foldConstants(
+    _ model: inout Model, evaluate: @escaping NodeEvaluator, maximumBytes: Int = 16 << 20, infersTypes: Bool
+  ) throws(GraphError) -> Int {
     let isNewest = (model.opsets[""] ?? 1) >= Model.opsetVersions.upperBound
-    if isNewest { try model.graph.inferTypes() }
+    if isNewest && infersTypes { try model.graph.inferTypes() }
     return try model.changeGraphs { graph throws(GraphError) in
       let folding = ConstantFolding(
         graph, evaluate: evaluate, maximumBytes: maximumBytes, allowsAllOperators: isNewest)

@@ -11,6 +11,12 @@ extension Graph {
     try inferTypes(captured: [:])
   }
 
+  /// The same, but nodes of the operators `tolerated`, and what is in their sub-graphs, may break their rules: they
+  /// then keep their declared types.
+  mutating func inferTypes(tolerating tolerated: Set<OperatorName>) throws(GraphError) {
+    try inferTypes(captured: [:], tolerating: tolerated)
+  }
+
   /// What the enclosing graph knows about a captured value.
   struct CapturedValue {
     var type: ValueType?
@@ -18,10 +24,12 @@ extension Graph {
     var elements: [Dimension]?
   }
 
-  mutating func inferTypes(captured: [ValueID: CapturedValue]) throws(GraphError) {
-    var inference = TypeInference(graph: self, captured: captured)
+  mutating func inferTypes(
+    captured: [ValueID: CapturedValue], tolerating tolerated: Set<OperatorName> = []
+  ) throws(GraphError) {
+    var inference = TypeInference(graph: self, captured: captured, tolerated: tolerated)
+    defer { self = inference.graph }
     try inference.run()
-    self = inference.graph
   }
 }
 
@@ -31,9 +39,11 @@ private struct TypeInference {
   /// Partly known elements of size vectors, by value.
   private var elements: [[Dimension]?]
   private var constants: [Tensor?]
+  private let tolerated: Set<OperatorName>
 
-  init(graph: Graph, captured: [ValueID: Graph.CapturedValue]) {
+  init(graph: Graph, captured: [ValueID: Graph.CapturedValue], tolerated: Set<OperatorName>) {
     self.graph = graph
+    self.tolerated = tolerated
     elements = Array(repeating: nil, count: graph.values.count)
     constants = graph.values.map(\.constant)
     for input in graph.inputs { constants[Int(input.index)] = nil }
@@ -52,7 +62,13 @@ private struct TypeInference {
       guard let tensor = graph.values[index].constant else { continue }
       try record(ValueID(index), .tensor(TensorType(tensor.type, shape: tensor.shape)))
     }
-    for index in graph.nodes.indices { try infer(node: index) }
+    for index in graph.nodes.indices {
+      do {
+        try infer(node: index)
+      } catch {
+        if !tolerated.contains(graph.nodes[index].op) { throw error }
+      }
+    }
   }
 
   private mutating func infer(node index: Int) throws(GraphError) {
@@ -108,7 +124,7 @@ private struct TypeInference {
       captured[capture.inner] = Graph.CapturedValue(
         type: graph[capture.outer].type, constant: constants[position], elements: elements[position])
     }
-    try body.inferTypes(captured: captured)
+    try body.inferTypes(captured: captured, tolerating: tolerated)
     return body
   }
 }
