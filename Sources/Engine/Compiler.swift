@@ -48,6 +48,7 @@ extension Program {
     try model.graph.verifyStructure()
     let folder = ConstantFolder(options: options)
     _ = try Passes.takeKnownBranches(&model, evaluate: folder.evaluate)
+    try model.lowerContribOperators()
     try model.graph.verify()
     try model.graph.inferTypes()
     _ = try Passes.expandFlexAttention(&model)

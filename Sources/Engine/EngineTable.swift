@@ -77,7 +77,7 @@ enum EngineTable {
     randomOperators,
     bitCastOperators,
     sequenceOperators, controlFlowOperators, identityOperators,
-    classicalOperators, optimizerOperators,
+    classicalOperators, optimizerOperators, contribOperators,
   ]
 
   private static let entries: [OperatorName: OperatorEntry] = {
