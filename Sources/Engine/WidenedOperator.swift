@@ -2,38 +2,60 @@ import GraphIR
 import Tensors
 
 extension OperatorSource {
-  /// The same node with float32 in place of float16 and bfloat16.
-  var widened: OperatorSource {
-    OperatorSource(node: node, inputs: inputs.map(Self.widened), outputs: outputs.map(Self.widened))
+  /// The same node with `wide` (float32 or float64) in place of narrower floats.
+  func widened(to wide: ElementType = .float32) -> OperatorSource {
+    func widened(_ type: ValueType?) -> ValueType? {
+      guard let tensor = type?.tensor, tensor.element.isNarrower(than: wide) else { return type }
+      return .tensor(TensorType(wide, tensor.dimensions))
+    }
+    return OperatorSource(
+      node: node, inputs: inputs.map(widened), outputs: outputs.map(widened), options: options)
   }
 
-  private static func widened(_ type: ValueType?) -> ValueType? {
-    guard let tensor = type?.tensor, [ElementType].halves.contains(tensor.element) else { return type }
-    return .tensor(TensorType(.float32, tensor.dimensions))
+  /// The widest of the node's float types, at least float32; nil when all its floats have that type already.
+  var commonFloat: ElementType? {
+    let floats = (inputs + outputs).compactMap { $0?.tensor?.element }.filter { $0.isNarrower(than: nil) }
+    let common: ElementType = floats.contains(.float64) ? .float64 : .float32
+    return floats.allSatisfy { $0 == common } ? nil : common
   }
 }
 
-/// Computes a float16 or bfloat16 node in float32: operands are widened into scratch memory, and results
-/// rounded once.
+extension ElementType {
+  /// Whether this is a float type of 16 to 64 bits with fewer bits than `other`; nil: than any.
+  fileprivate func isNarrower(than other: ElementType?) -> Bool {
+    guard [ElementType].halves.contains(self) || [ElementType].floats.contains(self) else { return false }
+    return other.map { bitWidth < $0.bitWidth } ?? true
+  }
+}
+
+/// Computes a node of float16, bfloat16 or mixed floats in one wider type: operands are widened into scratch
+/// memory, and results rounded once.
 struct WidenedOperator: ShapedOperator {
   let base: any ShapedOperator
+  let wide: ElementType
 
-  init(_ base: any ShapedOperator) { self.base = base }
+  /// - Parameter wide: float32 or float64.
+  init(_ base: any ShapedOperator, to wide: ElementType = .float32) {
+    self.base = base
+    self.wide = wide
+  }
 
   var isView: Bool { base.isView }
+  var knownInputs: [Int] { base.knownInputs }
 
   func outputsFromTypes(_ inputs: [OperandType?]) throws -> [Tensor]? { try base.outputsFromTypes(inputs) }
 
   func prepare(_ request: PrepareRequest) throws -> Kernel {
     let widened = PrepareRequest(
-      node: request.node, inputs: request.inputs.map(Self.widened),
-      outputs: request.outputs.map(Self.widened),
-      constants: try request.constants.map(Self.widened), isWeight: request.isWeight, threads: request.threads
+      node: request.node, inputs: request.inputs.map(widened),
+      outputs: request.outputs.map(widened),
+      constants: try request.constants.map(widened), isWeight: request.isWeight, threads: request.threads
     )
     let kernel = try base.prepare(widened)
-    let layout = Layout(request, kernel)
+    let layout = Layout(request, kernel, wide)
     let inputCount = request.inputs.count
     let operandTypes = request.inputs + request.outputs
+    let wide = wide
     // The inner kernel runs on its own table of pointers, at the start of the shared scratch memory.
     let load = Kernel.Phase(pieces: 1) { operands, _ in
       let table = layout.table(operands)
@@ -49,8 +71,7 @@ struct WidenedOperator: ShapedOperator {
         table[index] = operands.sharedScratch + offset
         if index < inputCount {
           HalfConversion.widen(
-            type.element, original, (operands.sharedScratch + offset).assumingMemoryBound(to: Float.self),
-            count: type.elementCount)
+            type.element, to: wide, original, operands.sharedScratch + offset, count: type.elementCount)
         }
       }
     }
@@ -68,8 +89,7 @@ struct WidenedOperator: ShapedOperator {
           let original = operands.pointers[index]
         else { continue }
         HalfConversion.narrow(
-          type.element, (operands.sharedScratch + offset).assumingMemoryBound(to: Float.self), original,
-          count: type.elementCount)
+          type.element, from: wide, operands.sharedScratch + offset, original, count: type.elementCount)
       }
     }
     return Kernel(
@@ -77,19 +97,20 @@ struct WidenedOperator: ShapedOperator {
       threadScratch: kernel.threadScratch)
   }
 
-  private static func widened(_ type: OperandType?) -> OperandType? {
-    guard let type, [ElementType].halves.contains(type.element) else { return type }
-    return OperandType(element: .float32, shape: type.shape)
+  private func widened(_ type: OperandType?) -> OperandType? {
+    guard let type, type.element.isNarrower(than: wide) else { return type }
+    return OperandType(element: wide, shape: type.shape)
   }
 
-  private static func widened(_ tensor: Tensor?) throws -> Tensor? {
-    guard let tensor, [ElementType].halves.contains(tensor.type) else { return tensor }
-    var result = try Tensor(type: .float32, shape: tensor.shape)
+  private func widened(_ tensor: Tensor?) throws -> Tensor? {
+    guard let tensor, tensor.type.isNarrower(than: wide) else { return tensor }
+    var result = try Tensor(type: wide, shape: tensor.shape)
+    let count = tensor.elementCount
     tensor.withBytes { source in
-      result.withMutableElements(Float.self) { destination in
+      result.withMutableBytes { destination in
         guard let from = source.baseAddress, let to = destination.baseAddress else { return }
         HalfConversion.widen(
-          tensor.type, UnsafeMutableRawPointer(mutating: from), to, count: destination.count)
+          tensor.type, to: wide, UnsafeMutableRawPointer(mutating: from), to, count: count)
       }
     }
     return result
@@ -101,12 +122,12 @@ struct WidenedOperator: ShapedOperator {
     let innerScratch: Int
     let byteCount: Int
 
-    init(_ request: PrepareRequest, _ kernel: Kernel) {
+    init(_ request: PrepareRequest, _ kernel: Kernel, _ wide: ElementType) {
       let types = request.inputs + request.outputs
       var end = Self.rounded(types.count * MemoryLayout<UnsafeMutableRawPointer?>.stride)
       offsets = types.map { type in
-        guard let type, [ElementType].halves.contains(type.element) else { return nil }
-        defer { end += Self.rounded(type.elementCount * MemoryLayout<Float>.stride) }
+        guard let type, type.element.isNarrower(than: wide) else { return nil }
+        defer { end += Self.rounded(type.elementCount * wide.bitWidth / 8) }
         return end
       }
       innerScratch = end

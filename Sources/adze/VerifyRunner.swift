@@ -12,7 +12,9 @@ struct CaseResult {
 }
 
 /// Runs test cases in the form of ONNX's own backend tests.
-enum ConformanceRunner {
+struct ConformanceRunner {
+  var comparison = TensorComparison()
+
   private static let modelName = "model.onnx"
   private static let dataSetPrefix = "test_data_set_"
 
@@ -25,12 +27,12 @@ enum ConformanceRunner {
   }
 
   /// Runs every data set of the case in `directory`.
-  static func run(directory: String) -> [CaseResult] {
+  func run(directory: String) -> [CaseResult] {
     let name = String(directory.split(separator: "/").last ?? "")
-    let dataSets = DirectoryListing.names(directory).filter { $0.hasPrefix(dataSetPrefix) }.sorted()
-    if dataSets.isEmpty { return [CaseResult(name: name, failure: "no \(dataSetPrefix)* folder")] }
+    let dataSets = DirectoryListing.names(directory).filter { $0.hasPrefix(Self.dataSetPrefix) }.sorted()
+    if dataSets.isEmpty { return [CaseResult(name: name, failure: "no \(Self.dataSetPrefix)* folder")] }
     do {
-      let program = try Program.compile(try Model.load(path: directory + "/" + modelName))
+      let program = try Program.compile(try Model.load(path: directory + "/" + Self.modelName))
       let session = Session(program, team: ThreadTeam(threads: 1))
       return dataSets.map { dataSet in
         CaseResult(
@@ -41,14 +43,14 @@ enum ConformanceRunner {
     }
   }
 
-  private static func failure(of dataSet: String, _ session: Session) -> String? {
+  private func failure(of dataSet: String, _ session: Session) -> String? {
     do {
       let inputs = try values(dataSet, "input_", session.program.inputs)
       let expected = try values(dataSet, "output_", session.program.outputs)
       let outputs = try session.run(values: inputs)
       if outputs.count != expected.count { return "\(outputs.count) outputs, expected \(expected.count)" }
       for (index, pair) in zip(outputs, expected).enumerated() {
-        if let difference = TensorComparison.difference(pair.0, expected: pair.1) {
+        if let difference = comparison.difference(pair.0, expected: pair.1) {
           return "output \(index): \(difference)"
         }
       }
@@ -59,8 +61,7 @@ enum ConformanceRunner {
   }
 
   /// `input_0.pb`, `input_1.pb` … in order.
-  private static func values(_ directory: String, _ prefix: String, _ ports: [Port]) throws -> [RuntimeValue]
-  {
+  private func values(_ directory: String, _ prefix: String, _ ports: [Port]) throws -> [RuntimeValue] {
     let count = DirectoryListing.names(directory).count { $0.hasPrefix(prefix) && $0.hasSuffix(".pb") }
     return try (0..<count).map { index in
       let port = index < ports.count ? ports[index] : nil

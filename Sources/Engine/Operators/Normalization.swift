@@ -5,7 +5,7 @@ import Tensors
 
 extension EngineTable {
   static let normalizationOperators: [OperatorEntry] = [
-    OperatorEntry("BatchNormalization", types: .floats) { source in
+    OperatorEntry("BatchNormalization", types: .floats, mixesFloats: true) { source in
       let attributes = try BatchNormalizationAttributes(source.node)
       if attributes.isTraining { throw OperatorFailure.unsupported("training_mode is not supported") }
       if source.element(0) == .float32 { return BatchNormalization<Float>(epsilon: attributes.epsilon) }
@@ -16,7 +16,7 @@ extension EngineTable {
       return LayerNormalization(
         axis: attributes.axis, epsilon: attributes.epsilon, isDouble: source.element(0) == .float64)
     },
-    OperatorEntry("RMSNormalization", types: .floats) { source in
+    OperatorEntry("RMSNormalization", types: .floats, mixesFloats: true) { source in
       let attributes = try LayerNormalizationAttributes(source.node)
       if source.element(0) == .float32 {
         return RMSNormalization<Float>(axis: attributes.axis, epsilon: attributes.epsilon)
