@@ -15,20 +15,24 @@ struct OperatorEntry: Sendable {
   ///   - types: the element types that input `typedInput` may have.
   ///   - widensHalves: float16 and bfloat16 operands are computed as float32 and rounded once at the end.
   ///   - movesPacked: elements that share a byte are moved as one byte each.
+  ///   - mixesFloats: operands may have different float types; they are computed in the widest of them.
   init(
     _ op: OperatorName, types: [ElementType], typedInput: Int = 0, widensHalves: Bool = true,
-    movesPacked: Bool = false, make: @escaping Factory
+    movesPacked: Bool = false, mixesFloats: Bool = false, make: @escaping Factory
   ) {
     self.op = op
     self.typedInput = typedInput
     self.make = { source in
+      if mixesFloats, let wide = source.commonFloat, types.contains(wide) || !types.contains(.float32) {
+        return .shaped(WidenedOperator(try make(source.widened(to: wide)), .widens(to: wide)))
+      }
       let element = source.element(typedInput) ?? source.outputElement()
       if let element, !types.contains(element) {
         if movesPacked, element.isPacked {
           return .shaped(WidenedOperator(try make(source.unpacked), .unpacks))
         }
         if widensHalves, [ElementType].halves.contains(element), types.contains(.float32) {
-          return .shaped(WidenedOperator(try make(source.widened)))
+          return .shaped(WidenedOperator(try make(source.widened())))
         }
         throw OperatorFailure.type(element)
       }

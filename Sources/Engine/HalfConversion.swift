@@ -28,6 +28,48 @@ enum HalfConversion {
     }
   }
 
+  /// Converts elements of any float type of 16 to 64 bits to `wide`, which is float32 or float64.
+  static func widen(
+    _ type: ElementType, to wide: ElementType, _ source: UnsafeMutableRawPointer,
+    _ destination: UnsafeMutableRawPointer, count: Int
+  ) {
+    if wide == .float32 {
+      widen(type, source, destination.assumingMemoryBound(to: Float.self), count: count)
+      return
+    }
+    let target = destination.assumingMemoryBound(to: Double.self)
+    if type == .float32 {
+      let source = source.assumingMemoryBound(to: Float.self)
+      for index in 0..<count { target[index] = Double(source[index]) }
+      return
+    }
+    var value: Float = 0
+    for index in 0..<count {
+      widen(type, source + 2 * index, &value, count: 1)
+      target[index] = Double(value)
+    }
+  }
+
+  /// Converts elements of `wide`, which is float32 or float64, to a narrower float type.
+  static func narrow(
+    _ type: ElementType, from wide: ElementType, _ source: UnsafeMutableRawPointer,
+    _ destination: UnsafeMutableRawPointer, count: Int
+  ) {
+    if wide == .float32 {
+      narrow(type, source.assumingMemoryBound(to: Float.self), destination, count: count)
+      return
+    }
+    let source = source.assumingMemoryBound(to: Double.self)
+    for index in 0..<count {
+      var value = Float(source[index])
+      if type == .float32 {
+        destination.storeBytes(of: value, toByteOffset: 4 * index, as: Float.self)
+      } else {
+        narrow(type, &value, destination + 2 * index, count: 1)
+      }
+    }
+  }
+
   /// The bfloat16 nearest to `value`, ties to even; NaN stays NaN.
   static func bfloat16Bits(_ value: Float) -> UInt16 {
     let bits = value.bitPattern

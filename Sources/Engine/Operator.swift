@@ -24,6 +24,10 @@ protocol ShapedOperator: Sendable {
   /// later. Only for kernels that read each element before they write it, at the same place.
   var inPlaceInputs: [Int] { get }
 
+  /// Inputs that `prepare` needs the elements of, though the shapes may do without. A node whose are not known
+  /// while planning runs as a dynamic step.
+  var knownInputs: [Int] { get }
+
   /// True when output 0 is input 0 under another shape: no kernel runs then.
   var isView: Bool { get }
 
@@ -33,6 +37,7 @@ protocol ShapedOperator: Sendable {
 
 extension ShapedOperator {
   var inPlaceInputs: [Int] { [] }
+  var knownInputs: [Int] { [] }
   var isView: Bool { false }
   func outputsFromTypes(_ inputs: [OperandType?]) throws -> [Tensor]? { nil }
 }

@@ -2,8 +2,8 @@ import GraphIR
 import Tensors
 
 extension OperatorSource {
-  /// The same node with float32 in place of float16 and bfloat16.
-  var widened: OperatorSource { converted(.widensHalves) }
+  /// The same node with `wide` (float32 or float64) in place of narrower floats.
+  func widened(to wide: ElementType = .float32) -> OperatorSource { converted(.widens(to: wide)) }
 
   /// The same node with uint8 in place of types of which several elements share a byte.
   var unpacked: OperatorSource { converted(.unpacks) }
@@ -18,17 +18,34 @@ extension OperatorSource {
   }
 }
 
+extension OperatorSource {
+  /// The widest of the node's float types, at least float32; nil when all its floats have that type already.
+  var commonFloat: ElementType? {
+    let floats = (inputs + outputs).compactMap { $0?.tensor?.element }.filter { $0.isNarrower(than: nil) }
+    let common: ElementType = floats.contains(.float64) ? .float64 : .float32
+    return floats.allSatisfy { $0 == common } ? nil : common
+  }
+}
+
+extension ElementType {
+  /// Whether this is a float type of 16 to 64 bits with fewer bits than `other`; nil: than any.
+  fileprivate func isNarrower(than other: ElementType?) -> Bool {
+    guard [ElementType].halves.contains(self) || [ElementType].floats.contains(self) else { return false }
+    return other.map { bitWidth < $0.bitWidth } ?? true
+  }
+}
+
 /// How operands are stored while a kernel works on them.
 enum OperandConversion {
-  /// float16 and bfloat16 as float32; results are rounded once.
-  case widensHalves
+  /// Narrower floats as float32 or float64; results are rounded once.
+  case widens(to: ElementType)
   /// Elements of less than a byte as one byte each, to be moved without being understood.
   case unpacks
 
   /// What an operand of type `element` becomes; nil when it stays as it is.
   func target(of element: ElementType) -> ElementType? {
     switch self {
-    case .widensHalves: [ElementType].halves.contains(element) ? .float32 : nil
+    case .widens(let wide): element.isNarrower(than: wide) ? wide : nil
     case .unpacks: element.isPacked ? .uint8 : nil
     }
   }
@@ -37,10 +54,9 @@ enum OperandConversion {
     _ element: ElementType, _ source: UnsafeRawPointer, _ target: UnsafeMutableRawPointer, count: Int
   ) {
     switch self {
-    case .widensHalves:
+    case .widens(let wide):
       HalfConversion.widen(
-        element, UnsafeMutableRawPointer(mutating: source), target.assumingMemoryBound(to: Float.self),
-        count: count)
+        element, to: wide, UnsafeMutableRawPointer(mutating: source), target, count: count)
     case .unpacks:
       let bytes = UnsafeRawBufferPointer(start: source, count: element.byteCount(elements: count) ?? 0)
       for index in 0..<count {
@@ -54,8 +70,8 @@ enum OperandConversion {
     _ element: ElementType, _ source: UnsafeMutableRawPointer, _ target: UnsafeMutableRawPointer, count: Int
   ) {
     switch self {
-    case .widensHalves:
-      HalfConversion.narrow(element, source.assumingMemoryBound(to: Float.self), target, count: count)
+    case .widens(let wide):
+      HalfConversion.narrow(element, from: wide, source, target, count: count)
     case .unpacks:
       let bytes = UnsafeMutableRawBufferPointer(start: target, count: element.byteCount(elements: count) ?? 0)
       bytes.initializeMemory(as: UInt8.self, repeating: 0)
@@ -67,19 +83,20 @@ enum OperandConversion {
   }
 }
 
-/// Computes a node on operands of another type, which lie in scratch memory: float16 and bfloat16 in float32, or
+/// Computes a node on operands of another type, which lie in scratch memory: narrow floats in a wider type, or
 /// packed elements as bytes.
 struct WidenedOperator: ShapedOperator {
   let base: any ShapedOperator
   private let conversion: OperandConversion
 
   /// - Parameter base: made for the types that `conversion` gives.
-  init(_ base: any ShapedOperator, _ conversion: OperandConversion = .widensHalves) {
+  init(_ base: any ShapedOperator, _ conversion: OperandConversion = .widens(to: .float32)) {
     self.base = base
     self.conversion = conversion
   }
 
   var isView: Bool { base.isView }
+  var knownInputs: [Int] { base.knownInputs }
 
   func outputsFromTypes(_ inputs: [OperandType?]) throws -> [Tensor]? { try base.outputsFromTypes(inputs) }
 
@@ -93,6 +110,7 @@ struct WidenedOperator: ShapedOperator {
     let conversion = conversion
     let inputCount = request.inputs.count
     let operandTypes = request.inputs + request.outputs
+    let wide = wide
     // The inner kernel runs on its own table of pointers, at the start of the shared scratch memory.
     let load = Kernel.Phase(pieces: 1) { operands, _ in
       let table = layout.table(operands)

@@ -1,12 +1,13 @@
 import Tensors
 
 /// Compares a computed tensor with an expected one as ONNX's backend tests do.
-enum TensorComparison {
-  static let relativeTolerance = 1e-3
-  static let absoluteTolerance = 1e-5
+struct TensorComparison {
+  /// How far floats may be apart, as a share of the expected one and beyond that.
+  var relativeTolerance = 1e-3
+  var absoluteTolerance = 1e-5
 
   /// The same for values of any kind.
-  static func difference(_ actual: RuntimeValue, expected: RuntimeValue) -> String? {
+  func difference(_ actual: RuntimeValue, expected: RuntimeValue) -> String? {
     switch (actual, expected) {
     case (.tensor(let left), .tensor(let right)): return difference(left, expected: right)
     case (.sequence(let left), .sequence(let right)):
@@ -24,7 +25,7 @@ enum TensorComparison {
   }
 
   /// What differs, in words; nil when the tensors agree: floats within the tolerances, all else exactly.
-  static func difference(_ actual: Tensor, expected: Tensor) -> String? {
+  func difference(_ actual: Tensor, expected: Tensor) -> String? {
     if actual.type != expected.type { return "is \(actual.type.name), expected \(expected.type.name)" }
     if actual.shape != expected.shape { return "has shape \(actual.shape), expected \(expected.shape)" }
     guard let left = floats(actual), let right = floats(expected) else {
@@ -36,13 +37,14 @@ enum TensorComparison {
     return nil
   }
 
-  private static func agree(_ actual: Double, _ expected: Double) -> Bool {
+  private func agree(_ actual: Double, _ expected: Double) -> Bool {
     if actual.isNaN || expected.isNaN { return actual.isNaN && expected.isNaN }
     if actual == expected { return true }
+    if actual.isInfinite || expected.isInfinite { return false }
     return abs(actual - expected) <= absoluteTolerance + relativeTolerance * abs(expected)
   }
 
-  private static func floats(_ tensor: Tensor) -> [Double]? {
+  private func floats(_ tensor: Tensor) -> [Double]? {
     switch tensor.type {
     case .float32: tensor.array(of: Float.self).map(Double.init)
     case .float64: tensor.array(of: Double.self)

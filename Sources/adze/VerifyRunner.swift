@@ -11,9 +11,11 @@ struct CaseResult {
 }
 
 /// Runs test cases in the form of ONNX's own backend tests.
-enum ConformanceRunner {
+struct ConformanceRunner {
+  var comparison = TensorComparison()
+
   /// Runs every data set of a case.
-  static func run(_ test: ConformanceCase) -> [CaseResult] {
+  func run(_ test: ConformanceCase) -> [CaseResult] {
     let dataSets = test.dataSets
     if dataSets.isEmpty { return [CaseResult(name: test.name, failure: "no test_data_set_* folder")] }
     do {
@@ -25,14 +27,14 @@ enum ConformanceRunner {
     }
   }
 
-  private static func failure(of dataSet: DataSet, _ session: Session) -> String? {
+  private func failure(of dataSet: DataSet, _ session: Session) -> String? {
     do {
       let inputs = try dataSet.inputs(session.program.inputs)
       let expected = try dataSet.outputs(session.program.outputs)
       let outputs = try session.run(values: inputs)
       if outputs.count != expected.count { return "\(outputs.count) outputs, expected \(expected.count)" }
       for (index, pair) in zip(outputs, expected).enumerated() {
-        if let difference = TensorComparison.difference(pair.0, expected: pair.1) {
+        if let difference = comparison.difference(pair.0, expected: pair.1) {
           return "output \(index): \(difference)"
         }
       }

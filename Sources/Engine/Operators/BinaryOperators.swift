@@ -33,7 +33,7 @@ extension EngineTable {
     OperatorEntry("BitwiseXor", types: .integers, make: bits),
     OperatorEntry("BitShift", types: .unsignedIntegers, make: bits),
     OperatorEntry("Mod", types: .numbers, make: modulo),
-    OperatorEntry("Pow", types: [.float32, .float64, .int32, .int64]) { source in
+    OperatorEntry("Pow", types: [.float32, .float64, .int32, .int64], mixesFloats: true) { source in
       try source.element(0, in: .numbers).withArithmetic(
         PowFactory(exponent: try source.element(1, in: .numbers)))
     },

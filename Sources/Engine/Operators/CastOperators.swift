@@ -18,6 +18,9 @@ extension EngineTable {
     let from = try source.element(0, in: castTypes)
     if from == target { return ViewOperator() }
     if isPlain(from) && isPlain(target) { return try from.withCast(CastFrom(target: target)) }
+    if from.isPacked && from.isInteger && (target.isInteger || target == .bool) && !target.isPacked {
+      return try target.withCast(CastPacked(elements: try QuantizedElements(from)))
+    }
     let attributes = try CastAttributes(source.node)
     let rounding: LowPrecision.PowerRounding =
       switch attributes.rounding {
@@ -32,6 +35,29 @@ extension EngineTable {
 
   private static func isPlain(_ type: ElementType) -> Bool {
     ([ElementType].numbers + [ElementType].halves + [.bool]).contains(type)
+  }
+}
+
+private struct CastPacked: CastVisitor {
+  let elements: QuantizedElements
+
+  func visit<To: CastElement>(_: To.Type) throws -> any ShapedOperator {
+    PackedIntegerCast<To>(elements: elements)
+  }
+}
+
+/// `Cast` of integers of less than a byte to larger ones: higher bits that do not fit are dropped.
+private struct PackedIntegerCast<To: CastElement>: ShapedOperator {
+  let elements: QuantizedElements
+
+  func prepare(_ request: PrepareRequest) throws -> Kernel {
+    let elements = elements
+    return Kernel(
+      "cast_integers", units: try request.output().elementCount, costPerUnit: 4, threads: request.threads
+    ) { operands, range in
+      let y: UnsafeMutablePointer<To> = operands.output()
+      for index in range { y[index] = To(casting: Int64(elements.read(operands.rawInput(0), index))) }
+    }
   }
 }
 

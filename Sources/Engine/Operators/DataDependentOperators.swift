@@ -92,6 +92,20 @@ enum SliceSelection {
   }
 }
 
+extension Tensor {
+  /// The elements of a float16 or bfloat16 tensor.
+  fileprivate func widenedHalves() -> [Float] {
+    var floats = [Float](repeating: 0, count: elementCount)
+    withBytes { source in
+      floats.withUnsafeMutableBufferPointer { target in
+        guard let from = source.baseAddress, let to = target.baseAddress else { return }
+        HalfConversion.widen(type, UnsafeMutableRawPointer(mutating: from), to, count: target.count)
+      }
+    }
+    return floats
+  }
+}
+
 /// `Compress`: the slices (or elements, without an axis) for which the condition is true.
 struct CompressOperator: DynamicOperator {
   let axis: Int?
@@ -156,6 +170,9 @@ struct UniqueOperator: DynamicOperator {
     if let strings = tensor.strings { return compare(strings, tensor.shape, axis) { $0 < $1 } }
     if tensor.type == .bool {
       return compare(tensor.array(of: Bool.self), tensor.shape, axis) { !$0 && $1 }
+    }
+    if [ElementType].halves.contains(tensor.type) {
+      return compare(tensor.widenedHalves(), tensor.shape, axis) { $0 < $1 || ($0 == $0 && $1 != $1) }
     }
     return try tensor.type.withArithmetic(OrderFactory(tensor: tensor, axis: axis))
   }

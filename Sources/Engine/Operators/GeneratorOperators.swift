@@ -7,6 +7,9 @@ extension EngineTable {
       let axis = try source.node.int("axis", default: -1)
       // Indices may be of any number type; they are widened with the values when they are halves.
       guard let indices = source.element(0) else { throw OperatorFailure.invalid("input 0 is no tensor") }
+      if [ElementType].halves.contains(indices) {
+        return WidenedOperator(OneHotOperator<Float>(axis: axis))
+      }
       return try indices.withArithmetic(OneHotFactory(axis: axis))
     },
     OperatorEntry("Range", types: .numbers) { source in

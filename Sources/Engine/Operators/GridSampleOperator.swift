@@ -4,6 +4,8 @@ import Tensors
 /// `GridSample`: pixels at places that a grid gives, in one to three dimensions.
 struct GridSampleOperator<Element: ArithmeticElement & BinaryFloatingPoint>: ShapedOperator {
   let attributes: GridSampleAttributes
+  /// How pixels of another type than the grid's are read and written.
+  var pixels: ElementAccess?
 
   func prepare(_ request: PrepareRequest) throws -> Kernel {
     let input = try request.input(0).shape
@@ -19,6 +21,8 @@ struct GridSampleOperator<Element: ArithmeticElement & BinaryFloatingPoint>: Sha
     let sampler = AxisSampler<Element>(attributes)
     let perAxis = sampler.taps
     let combinations = (0..<rank).reduce(1) { count, _ in count * perAxis }
+    let access = self.pixels
+    let pixelWidth = try request.input(0).element.bitWidth / 8
     let weightBytes = combinations * MemoryLayout<Element>.stride
     return Kernel(
       "grid_sample", units: output[0] * places, costPerUnit: combinations * (channels + 4),
@@ -42,10 +46,20 @@ struct GridSampleOperator<Element: ArithmeticElement & BinaryFloatingPoint>: Sha
             offsets, weights, count, coordinate: coordinate, extent: extents[axis], stride: strides[axis])
         }
         for channel in 0..<channels {
-          let pixels = operands.input(0, as: Element.self) + (image * channels + channel) * plane
+          let first = (image * channels + channel) * plane
+          let target = (image * channels + channel) * places + place
           var sum: Element = 0
+          if let access {
+            let pixels = operands.rawInput(0) + first * pixelWidth
+            for tap in 0..<count where offsets[tap] >= 0 {
+              sum += weights[tap] * Element(access.read(pixels, offsets[tap]))
+            }
+            access.write(operands.rawOutput(), target, Double(sum))
+            continue
+          }
+          let pixels = operands.input(0, as: Element.self) + first
           for tap in 0..<count where offsets[tap] >= 0 { sum += weights[tap] * pixels[offsets[tap]] }
-          result[(image * channels + channel) * places + place] = sum
+          result[target] = sum
         }
       }
     }

@@ -51,9 +51,6 @@ struct IntegerConvolution: ShapedOperator {
     let shape = try ConvolutionShape(
       request.node, input: try request.input(roles.b).shape, weight: try request.input(roles.a).shape,
       output: result.shape)
-    if !shape.window.isFlat {
-      throw OperatorFailure.unsupported("three spatial axes are not supported for integers")
-    }
     let parameters = try parameters(request, filters: shape.filters * shape.groups)
     return try kernel(request, shape, parameters)
   }
@@ -86,7 +83,9 @@ struct IntegerConvolution: ShapedOperator {
     let columnsBytes = (shape.depth * tile.maximumPixels + 63) & ~63
     let format = outputFormat(request)
     let (roles, weightSigned, inputSigned) = (roles, weightSigned, inputSigned)
-    let window = shape.window.window2d(channels: shape.channels)
+    let spatial = shape.window
+    let channels = shape.channels
+    let window = spatial.window2d(channels: channels)
     let pixels = shape.window.outputSize
     let imageBytes = shape.channels * shape.window.inputSize
     let activation = activation
@@ -102,7 +101,12 @@ struct IntegerConvolution: ShapedOperator {
       let columns = operands.threadScratch.assumingMemoryBound(to: UInt8.self)
       let packed = operands.threadScratch + columnsBytes
       let padding = hasPadding ? operands.rawInput(roles.bZeroPoint).load(as: UInt8.self) : 0
-      table.im2col_8(&window, operands.input(roles.b) + image * imageBytes, padding, columns, 0, shape.depth)
+      let pixelsOfImage: UnsafePointer<UInt8> = operands.input(roles.b) + image * imageBytes
+      if spatial.isFlat {
+        table.im2col_8(&window, pixelsOfImage, padding, columns, 0, shape.depth)
+      } else {
+        spatial.patches(of: pixelsOfImage, channels: channels, lines: rows, padding: padding, columns)
+      }
       let panels = (count - 1) / table.gemm_i8_panel + 1
       table.pack_b_i8(columns, inputSigned, count, 1, shape.depth, count, packed, 0, panels)
       let start = image * shape.filters * pixels + rows.lowerBound * window.output_width
@@ -139,7 +143,7 @@ struct PixelTile {
   let maximumPixels: Int
 
   init(_ shape: ConvolutionShape, batch: Int, threads: Int) {
-    height = shape.window.output[1]
+    height = shape.window.output[0] * shape.window.output[1]
     let width = shape.window.output[2]
     var rows = max(1, PanelSplit.cacheBytes / max(1, shape.depth * width))
     if threads > 1 && batch < threads { rows = min(rows, max(1, height / (2 * threads))) }

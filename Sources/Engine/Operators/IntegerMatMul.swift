@@ -7,11 +7,11 @@ extension EngineTable {
     OperatorEntry("MatMulInteger", types: .eightBit) { source in
       try IntegerMatMul(source, Roles(a: 0, b: 1, aZeroPoint: 2, bZeroPoint: 3), output: .integers)
     },
-    OperatorEntry("QLinearMatMul", types: .eightBit) { source in
+    OperatorEntry("QLinearMatMul", types: .eightBit, mixesFloats: true) { source in
       let roles = Roles(
         a: 0, b: 3, aZeroPoint: 2, bZeroPoint: 5, aScale: 1, bScale: 4, cScale: 6, cZeroPoint: 7)
       if let scale = source.element(1), [ElementType].halves.contains(scale) {
-        return WidenedOperator(try IntegerMatMul(source.widened, roles, output: .quantized))
+        return WidenedOperator(try IntegerMatMul(source.widened(), roles, output: .quantized))
       }
       return try IntegerMatMul(source, roles, output: .quantized)
     },

@@ -5,19 +5,15 @@ import Tensors
 
 extension EngineTable {
   static let normalizationOperators: [OperatorEntry] = [
-    OperatorEntry("BatchNormalization", types: .floats) { source in
-      let isHalf = (1..<5).contains { [ElementType].halves.contains(source.element($0) ?? .float32) }
-      if source.element(0) == .float32 && isHalf {
-        return WidenedOperator(try batchNormalization(source.widened))
-      }
-      return try batchNormalization(source)
+    OperatorEntry("BatchNormalization", types: .floats, mixesFloats: true) { source in
+      try batchNormalization(source)
     },
     OperatorEntry("LayerNormalization", types: .floats) { source in
       let attributes = try LayerNormalizationAttributes(source.node)
       return LayerNormalization(
         axis: attributes.axis, epsilon: attributes.epsilon, isDouble: source.element(0) == .float64)
     },
-    OperatorEntry("RMSNormalization", types: .floats) { source in
+    OperatorEntry("RMSNormalization", types: .floats, mixesFloats: true) { source in
       let attributes = try LayerNormalizationAttributes(source.node)
       if source.element(0) == .float32 {
         return RMSNormalization<Float>(axis: attributes.axis, epsilon: attributes.epsilon)

@@ -15,6 +15,7 @@ extension EngineTable {
 /// `Pad`; negative pads cut.
 struct PadOperator: ShapedOperator {
   let attributes: PadAttributes
+  var knownInputs: [Int] { [1, 3] }
 
   func prepare(_ request: PrepareRequest) throws -> Kernel {
     let input = try request.input(0)

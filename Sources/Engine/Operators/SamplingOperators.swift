@@ -3,11 +3,13 @@ import Tensors
 
 extension EngineTable {
   static let samplingOperators: [OperatorEntry] = [
-    OperatorEntry("GridSample", types: .floats) { source in
+    OperatorEntry("GridSample", types: .numbers + [.bool], mixesFloats: true) { source in
       let attributes = try GridSampleAttributes(source.node)
-      try sameFloats(source, 0, 1)
-      if source.element(0) == .float32 { return GridSampleOperator<Float>(attributes: attributes) }
-      return GridSampleOperator<Double>(attributes: attributes)
+      let grid = try source.element(1, in: .floats)
+      let element = try source.element(0, in: .numbers + [.bool])
+      let pixels = element == grid ? nil : try ElementAccess(element)
+      if grid == .float32 { return GridSampleOperator<Float>(attributes: attributes, pixels: pixels) }
+      return GridSampleOperator<Double>(attributes: attributes, pixels: pixels)
     },
     OperatorEntry("AffineGrid", types: .floats) { source in
       let alignsCorners = try source.node.flag("align_corners")
@@ -26,11 +28,6 @@ extension EngineTable {
       return MaxUnpoolOperator<Double>()
     },
   ]
-
-  private static func sameFloats(_ source: OperatorSource, _ left: Int, _ right: Int) throws {
-    guard let a = source.element(left), let b = source.element(right) else { return }
-    if a != b { throw OperatorFailure.type(a, b) }
-  }
 }
 
 /// `AffineGrid`: the places of an image's pixels, from -1 to 1, moved by a matrix for each image.
@@ -150,6 +147,7 @@ private struct Col2ImFactory: ArithmeticVisitor {
 
 /// `Col2Im`: blocks, one for each place of a window, added into an image.
 struct Col2ImOperator<Element: ArithmeticElement>: ShapedOperator {
+  var knownInputs: [Int] { [1, 2] }
   func prepare(_ request: PrepareRequest) throws -> Kernel {
     let output = try request.output().shape
     if output.elementCount == 0 { return .nothing }

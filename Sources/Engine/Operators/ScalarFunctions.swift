@@ -21,7 +21,8 @@ enum ScalarFunctions {
     "Sin": { sin($0) }, "Cos": { cos($0) }, "Tan": { tan($0) }, "Asin": { asin($0) }, "Acos": { acos($0) },
     "Atan": { atan($0) }, "Sinh": { sinh($0) }, "Cosh": { cosh($0) }, "Asinh": { asinh($0) },
     "Acosh": { acosh($0) }, "Atanh": { atanh($0) }, "Softsign": { $0 / (1 + abs($0)) },
-    "Mish": { $0 * tanh(softplus($0)) }, "HardSwish": { $0 * max(0, min(1, $0 / 6 + 0.5)) },
+    "Mish": { $0 * tanh(softplus($0)) },
+    "HardSwish": { $0 * Double.lesser(Double.greater($0 / 6 + 0.5, 0), 1) },
   ]
 
   /// log(1 + exp(x)) without overflow.
@@ -34,7 +35,7 @@ enum ScalarFunctions {
     }
   }
 
-  private static func shrink(_ node: Node) throws -> @Sendable (Double) -> Double {
+  static func shrink(_ node: Node) throws -> @Sendable (Double) -> Double {
     let attributes = try ShrinkAttributes(node)
     let (bias, limit) = (Double(attributes.bias), Double(attributes.lambda))
     return { $0 < -limit ? $0 + bias : $0 > limit ? $0 - bias : 0 }
@@ -46,10 +47,10 @@ enum ScalarFunctions {
     switch node.op.type {
     case "LeakyRelu": return { $0 < 0 ? alpha * $0 : $0 }
     case "Elu": return { $0 < 0 ? alpha * expm1($0) : $0 }
-    case "Celu": return { max(0, $0) + min(0, alpha * expm1($0 / alpha)) }
+    case "Celu": return { $0 < 0 ? alpha * expm1($0 / alpha) : $0 }
     case "Selu": return { gamma * ($0 > 0 ? $0 : alpha * expm1($0)) }
     case "ThresholdedRelu": return { $0 > alpha ? $0 : 0 }
-    case "HardSigmoid": return { max(0, min(1, alpha * $0 + beta)) }
+    case "HardSigmoid": return { Double.lesser(Double.greater(alpha * $0 + beta, 0), 1) }
     case "Swish": return { $0 / (1 + exp(-alpha * $0)) }
     default: return nil
     }

@@ -22,7 +22,7 @@ extension EngineTable {
     guard let element = source.element(0), reduction != .none, [ElementType].halves.contains(element) else {
       return try make(source)
     }
-    return WidenedOperator(try make(source.widened))
+    return WidenedOperator(try make(source.widened()))
   }
 }
 

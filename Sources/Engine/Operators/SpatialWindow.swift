@@ -74,6 +74,33 @@ struct SpatialWindow: Sendable {
     position * strides[axis] - padBegin[axis] + tap * dilations[axis]
   }
 
+  /// What each tap of each channel reads for the output's rows `lines` (of all depths, one after the other): one
+  /// row of `columns` for each tap.
+  func patches(
+    of image: UnsafePointer<UInt8>, channels: Int, lines: Range<Int>, padding: UInt8,
+    _ columns: UnsafeMutablePointer<UInt8>
+  ) {
+    var target = columns
+    for channel in 0..<channels {
+      for tap in 0..<taps {
+        let column = tap % kernel[2]
+        let row = tap / kernel[2] % kernel[1]
+        let slice = tap / (kernel[2] * kernel[1])
+        let inside = inside(2, tap: column)
+        for line in lines {
+          let z = position(0, line / output[1], slice)
+          let y = position(1, line % output[1], row)
+          target.update(repeating: padding, count: output[2])
+          if z >= 0 && z < input[0] && y >= 0 && y < input[1] {
+            let source = image + ((channel * input[0] + z) * input[1] + y) * input[2]
+            for x in inside { target[x] = source[position(2, x, column)] }
+          }
+          target += output[2]
+        }
+      }
+    }
+  }
+
   /// Output positions along `axis` for which `tap` reads inside the input.
   func inside(_ axis: Int, tap: Int) -> Range<Int> {
     let offset = tap * dilations[axis] - padBegin[axis]

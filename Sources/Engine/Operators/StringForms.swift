@@ -6,11 +6,10 @@ import Tensors
 /// strings again.
 enum StringForms {
   private static let moved: Set<OperatorName> = [
-    "Compress", "Concat", "DepthToSpace", "Equal", "Expand", "Flatten", "Gather", "GatherElements",
-    "GatherND",
-    "Identity", "Reshape", "ReverseSequence", "ScatterElements", "ScatterND", "Slice", "SpaceToDepth",
-    "Split",
-    "Squeeze", "Tile", "Transpose", "Unique", "Unsqueeze", "Where",
+    "CenterCropPad", "Compress", "Concat", "DepthToSpace", "Equal", "Expand", "Flatten", "Gather",
+    "GatherElements", "GatherND", "Identity", "OneHot", "Pad", "Reshape", "ReverseSequence",
+    "ScatterElements", "ScatterND", "Slice", "SpaceToDepth", "Split", "Squeeze", "TensorScatter", "Tile",
+    "Transpose", "Trilu", "Unique", "Unsqueeze", "Where",
   ]
 
   /// How `source` runs when it has string operands; nil when it has none, or has a kernel of its own for them.
@@ -73,7 +72,8 @@ private struct StringRanks {
   private let ranks: [[UInt8]: Int]
 
   init(_ lists: [[String]]) {
-    var distinct: [[UInt8]: String] = [:]
+    // The empty string, with which operators fill up, is always there and the first.
+    var distinct: [[UInt8]: String] = [[]: ""]
     for strings in lists { for string in strings { distinct[Array(string.utf8)] = string } }
     let sorted = distinct.sorted { $0.key.lexicographicallyPrecedes($1.key) }
     strings = sorted.map(\.value)
@@ -94,8 +94,8 @@ struct StringCastOperator: DynamicOperator {
     self.to = to
     let other = from == .string ? to : from
     if from != .string || to != .string {
-      guard [ElementType].numbers.contains(other) || other == .float16 || (other == .bool && to == .string)
-      else { throw OperatorFailure.type(from, to) }
+      if other == .bool && to != .string { throw OperatorFailure.type(from, to) }
+      _ = try ElementAccess(other)
     }
   }
 
@@ -111,7 +111,17 @@ struct StringCastOperator: DynamicOperator {
     switch tensor.type {
     case .bool: return tensor.array(of: Bool.self).map { $0 ? "1" : "0" }
     case .float16: return tensor.array(of: Float16.self).map(\.description)
-    default: return try tensor.type.withArithmetic(Writer(tensor: tensor))
+    case let type where [ElementType].numbers.contains(type):
+      return try type.withArithmetic(Writer(tensor: tensor))
+    default:
+      let access = try ElementAccess(tensor.type)
+      return tensor.withBytes { bytes in
+        guard let start = bytes.baseAddress else { return [] }
+        return (0..<tensor.elementCount).map { index in
+          let value = access.read(start, index)
+          return tensor.type.isInteger ? Int(value).description : Float(value).description
+        }
+      }
     }
   }
 
@@ -128,16 +138,37 @@ struct StringCastOperator: DynamicOperator {
     case .float32: try Tensor(shape: shape, strings.map { try number($0, Float.init) })
     case .float64: try Tensor(shape: shape, strings.map { try number($0, Double.init) })
     case .float16: try Tensor(shape: shape, strings.map { Float16(try number($0, Float.init)) })
-    case .int8: try Tensor(shape: shape, strings.map { try number($0) { Int8($0) } })
-    case .int16: try Tensor(shape: shape, strings.map { try number($0) { Int16($0) } })
-    case .int32: try Tensor(shape: shape, strings.map { try number($0) { Int32($0) } })
-    case .int64: try Tensor(shape: shape, strings.map { try number($0) { Int($0) } })
-    case .uint8: try Tensor(shape: shape, strings.map { try number($0) { UInt8($0) } })
-    case .uint16: try Tensor(shape: shape, strings.map { try number($0) { UInt16($0) } })
-    case .uint32: try Tensor(shape: shape, strings.map { try number($0) { UInt32($0) } })
-    case .uint64: try Tensor(shape: shape, strings.map { try number($0) { UInt64($0) } })
-    default: throw OperatorFailure.type(to)
+    case .int8: try Tensor(shape: shape, strings.map { try integer($0) as Int8 })
+    case .int16: try Tensor(shape: shape, strings.map { try integer($0) as Int16 })
+    case .int32: try Tensor(shape: shape, strings.map { try integer($0) as Int32 })
+    case .int64: try Tensor(shape: shape, strings.map { try integer($0) as Int })
+    case .uint8: try Tensor(shape: shape, strings.map { try integer($0) as UInt8 })
+    case .uint16: try Tensor(shape: shape, strings.map { try integer($0) as UInt16 })
+    case .uint32: try Tensor(shape: shape, strings.map { try integer($0) as UInt32 })
+    case .uint64: try Tensor(shape: shape, strings.map { try integer($0) as UInt64 })
+    default: try parseSmall(strings, shape, to)
     }
+  }
+
+  /// Types that are read as float32 and then converted.
+  private static func parseSmall(_ strings: [String], _ shape: Shape, _ to: ElementType) throws -> Tensor {
+    let access = try ElementAccess(to)
+    let values = try strings.map { try number($0, Double.init) }
+    var result = try Tensor(type: to, shape: shape)
+    result.withMutableBytes { bytes in
+      guard let start = bytes.baseAddress else { return }
+      for (index, value) in values.enumerated() { access.write(start, index, value) }
+    }
+    return result
+  }
+
+  /// A text that is no integer may still be a number that is cut to one: `100.5`.
+  private static func integer<Number: FixedWidthInteger>(_ text: String) throws -> Number {
+    if let value = Number(text) { return value }
+    guard let value = Double(text), let whole = Number(exactly: value.rounded(.towardZero)) else {
+      throw OperatorFailure.invalid("'\(text.prefix(40))' is no number of this type")
+    }
+    return whole
   }
 
   private static func number<Number>(_ text: String, _ parse: (String) -> Number?) throws -> Number {

@@ -30,6 +30,17 @@ extension EngineTable {
     OperatorEntry("Clip", types: .numbers) { source in
       try source.element(0, in: .numbers).withArithmetic(ClipFactory())
     },
+    OperatorEntry("Erf", types: .numbers) { source in
+      if source.element(0) == .float32, let activation = Activation("Erf", alpha: 0, beta: 0) {
+        return VectorUnary(name: "Erf", activation: activation)
+      }
+      return try source.element(0, in: .numbers).withArithmetic(
+        MapFactory(name: "erf", function: ScalarFunctions.function(source.node)))
+    },
+    OperatorEntry("Shrink", types: .numbers) { source in
+      try source.element(0, in: .numbers).withArithmetic(
+        MapFactory(name: "shrink", function: ScalarFunctions.shrink(source.node)))
+    },
     OperatorEntry("BitwiseNot", types: .integers) { source in
       try source.element(0, in: .integers).withBits(BitwiseNotFactory())
     },
@@ -53,14 +64,13 @@ extension EngineTable {
 
   private static let vectorizedUnaries = [
     "LeakyRelu", "Elu", "HardSigmoid", "HardSwish", "Sqrt", "Reciprocal", "Floor", "Ceil", "Round", "Exp",
-    "Log",
-    "Erf", "Tanh", "Sigmoid", "Gelu", "Swish", "Softplus",
+    "Log", "Tanh", "Sigmoid", "Gelu", "Swish", "Softplus",
   ]
 
   private static let scalarUnaries = [
     "Sin", "Cos", "Tan", "Asin", "Acos", "Atan", "Sinh", "Cosh", "Asinh", "Acosh", "Atanh", "Softsign",
     "Celu",
-    "Selu", "ThresholdedRelu", "Mish", "Shrink",
+    "Selu", "ThresholdedRelu", "Mish",
   ]
 
   @Sendable
@@ -153,6 +163,17 @@ private struct SignedUnaryFactory: ArithmeticVisitor {
       let minusOne = Element(scale: -1)
       return MapOperator<Element, Element>(name: name) { $0 > zero ? one : $0 < zero ? minusOne : $0 }
     }
+  }
+}
+
+/// A function in double precision; results become integers towards zero.
+private struct MapFactory: ArithmeticVisitor {
+  let name: String
+  let function: @Sendable (Double) -> Double
+
+  func visit<Element: ArithmeticElement>(_: Element.Type) throws -> any ShapedOperator {
+    let function = function
+    return MapOperator<Element, Element>(name: name) { Element(saturating: function($0.asDouble)) }
   }
 }
 

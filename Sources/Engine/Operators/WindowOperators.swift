@@ -41,8 +41,9 @@ struct WindowOperator: ShapedOperator {
     return Kernel("window") { operands, _ in
       let span = Double(isPeriodic ? size : size - 1)
       for index in 0..<size {
-        // A window of one place has no span.
-        access.write(operands.rawOutput(), index, size == 1 ? 1 : value(Double(index) / span))
+        // A symmetric window of one place has no span. Rounded as float32, so that a 1 stays a 1 as an integer.
+        let height = span == 0 ? 1 : Float(value(Double(index) / span))
+        access.write(operands.rawOutput(), index, Double(height))
       }
     }
   }

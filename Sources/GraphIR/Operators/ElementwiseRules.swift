@@ -17,9 +17,9 @@ enum ElementwiseRules {
     [
       "Sqrt", "Exp", "Log", "Sin", "Cos", "Tan", "Asin", "Acos", "Atan", "Sinh", "Cosh", "Tanh", "Asinh",
       "Acosh", "Atanh", "Sigmoid", "Softplus", "Softsign", "HardSwish", "Mish", "Reciprocal", "Ceil",
-      "Floor", "Round", "Erf",
+      "Floor", "Round",
     ].map { OperatorRule(OperatorName(type: $0), inputs: 1...1, infer: like(.float)) }
-    + ["Abs", "Sign"].map {
+    + ["Abs", "Sign", "Erf"].map {
       OperatorRule(OperatorName(type: $0), inputs: 1...1, infer: like(.numeric))
     }
     + ["Neg", "Relu"].map {
@@ -63,7 +63,13 @@ enum ElementwiseRules {
   @Sendable private static func inferClip(_ context: inout InferenceContext) throws(GraphError) {
     let element = try context.commonElement(0..<3)
     try context.expect(0, .numeric)
-    for bound in 1..<3 where context.node.hasInput(bound) { try context.expectRank(bound, 0...0) }
+    for bound in 1..<3 {
+      // A scalar by the standard; files also have vectors of one element.
+      guard let dimensions = context.dimensions(bound) else { continue }
+      if dimensions.count > 1 || dimensions.contains(where: { $0.extent.map { $0 != 1 } ?? false }) {
+        throw context.error("input \(bound) must hold one element")
+      }
+    }
     if let element { context.setOutput(0, element, context.dimensions(0)) }
   }
 

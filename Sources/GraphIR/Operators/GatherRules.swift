@@ -230,8 +230,12 @@ enum OneHotDepth {
     }
     guard let tensor = context.constant(1), tensor.elementCount == 1 else { return .unknown }
     switch tensor.type {
-    case .float32: return .known(Int(exactly: tensor.array(of: Float.self)[0].rounded(.towardZero)) ?? -1)
-    case .float64: return .known(Int(exactly: tensor.array(of: Double.self)[0].rounded(.towardZero)) ?? -1)
+    case .float16: return whole(Double(tensor.array(of: Float16.self)[0]))
+    case .bfloat16:
+      let bits = tensor.withBytes { $0.load(as: UInt16.self) }
+      return whole(Double(Float(bitPattern: UInt32(bits) << 16)))
+    case .float32: return whole(Double(tensor.array(of: Float.self)[0]))
+    case .float64: return whole(tensor.array(of: Double.self)[0])
     case .uint8: return .known(Int(tensor.array(of: UInt8.self)[0]))
     case .int8: return .known(Int(tensor.array(of: Int8.self)[0]))
     case .uint16: return .known(Int(tensor.array(of: UInt16.self)[0]))
@@ -240,6 +244,10 @@ enum OneHotDepth {
     case .uint64: return .known(Int(exactly: tensor.array(of: UInt64.self)[0]) ?? -1)
     default: return .unknown
     }
+  }
+
+  private static func whole(_ depth: Double) -> Dimension {
+    .known(Int(exactly: depth.rounded(.towardZero)) ?? -1)
   }
 }
 

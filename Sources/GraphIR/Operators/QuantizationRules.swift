@@ -61,6 +61,9 @@ enum QuantizationRules {
     if attributes.blockSize > 0 {
       try checkBlocks(context, attributes, input: input, scale: scale)
     } else if scale.count == 1, scale[0] != .known(1) {
+      // An extent that is not known may be 1, and then there is no axis.
+      let hasAxis = (-input.count..<input.count).contains(attributes.axis)
+      if scale[0].extent == nil && !hasAxis { return }
       let axis = try context.resolveAxis(attributes.axis, rank: input.count)
       _ = try context.merged(input[axis], scale[0], "the extents of axis \(axis) and the scale")
     } else if scale.count > 1 {

@@ -76,13 +76,13 @@ public struct SliceBounds: Sendable {
   }
 
   /// The first element taken, how many, and the distance between them, on an axis of `extent` elements.
-  /// Bounds outside the axis are moved to its ends, as in numpy.
+  /// Bounds outside the axis are moved to its ends: backwards a start before the axis is its first element.
   public func resolve(extent: Int) -> (first: Int, count: Int, step: Int) {
     let forward = step > 0
     let low = forward ? 0 : -1
     let high = forward ? extent : extent - 1
     func clamp(_ position: Int) -> Int { min(max(position < 0 ? position + extent : position, low), high) }
-    let first = clamp(start)
+    let first = forward || extent == 0 ? clamp(start) : max(0, clamp(start))
     let last = clamp(end)
     let distance = forward ? last - first : first - last
     if distance <= 0 { return (0, 0, forward ? 1 : -1) }

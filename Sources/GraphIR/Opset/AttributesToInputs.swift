@@ -77,9 +77,7 @@ extension OpsetAdapter {
     }
     context.node.attributes[attribute] = nil
     if number == fallback { return }
-    guard let element = context.elementType(input: 0) else {
-      throw context.refusal("the element type of its input, which '\(attribute)' must have, is not known")
-    }
+    let element = context.elementType(input: 0)
     let tensor = try context.tensor { () throws(TensorError) in
       switch element {
       case .float16: try Tensor(scalar: Float16(number))
@@ -87,6 +85,15 @@ extension OpsetAdapter {
       default: try Tensor(scalar: number)
       }
     }
-    context.setInput(index, context.addConstant(tensor, attribute))
+    let constant = context.addConstant(tensor, attribute)
+    if element != nil {
+      context.setInput(index, constant)
+    } else if context.target >= 15, context.hasInput(0) {
+      // CastLike is there since opset 15.
+      context.setInput(
+        index, context.addBefore("CastLike", [constant, context.node.inputs[0]], attribute + "_like"))
+    } else {
+      throw context.refusal("the element type of its input, which '\(attribute)' must have, is not known")
+    }
   }
 }

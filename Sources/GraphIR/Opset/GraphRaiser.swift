@@ -13,7 +13,7 @@ struct GraphRaiser {
 
   /// - Throws: `GraphError.unconvertible`.
   mutating func raise(_ graph: inout Graph) throws(GraphError) {
-    var adaptation = NodeAdaptation(graph: graph, names: names)
+    var adaptation = NodeAdaptation(graph: graph, names: names, target: to)
     var nodes: [Node] = []
     nodes.reserveCapacity(graph.nodes.count)
     for node in graph.nodes {
@@ -21,7 +21,9 @@ struct GraphRaiser {
       adaptation.begin(try raisingSubgraphs(of: node))
       adaptation.names = names
       if node.op.domain.isEmpty { try adapt(&adaptation) }
-      nodes += adaptation.end()
+      let raised = adaptation.end()
+      adaptation.infer(raised)
+      nodes += raised
     }
     names = adaptation.names
     graph.values = adaptation.graph.values

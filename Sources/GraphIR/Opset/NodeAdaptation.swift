@@ -14,8 +14,12 @@ struct NodeAdaptation {
   private var after: [Node] = []
   private let readValues: Set<ValueID>
   private let producers: [ValueID: Node]
+  private var inferredTypes: [ValueID: ValueType] = [:]
+  /// The opset that all nodes are on their way to.
+  let target: Int
 
-  init(graph: Graph, names: UniqueNames) {
+  init(graph: Graph, names: UniqueNames, target: Int) {
+    self.target = target
     self.graph = graph
     self.names = names
     var reads = Set(graph.outputs)
@@ -57,42 +61,31 @@ struct NodeAdaptation {
 
   /// The type of input `index` as far as the file, or the nodes before it, tell.
   func type(input index: Int) -> TensorType? {
-    hasInput(index) ? graph[node.inputs[index]].type?.tensor : nil
+    hasInput(index) ? valueType(node.inputs[index])?.tensor : nil
   }
 
-  func elementType(input index: Int) -> ElementType? {
-    hasInput(index) ? elementType(of: node.inputs[index]) : nil
+  func elementType(input index: Int) -> ElementType? { type(input: index)?.element }
+
+  private func valueType(_ id: ValueID) -> ValueType? {
+    if id.isNone { return nil }
+    if let constant = graph.constant(id) { return .tensor(TensorType(constant.type, shape: constant.shape)) }
+    return graph[id].type ?? inferredTypes[id]
   }
 
-  private func elementType(of start: ValueID) -> ElementType? {
-    var id = start
-    while true {
-      if let type = graph[id].type?.tensor { return type.element }
-      guard let producer = producers[id], !producer.inputs.isEmpty, producer.op.domain.isEmpty else {
-        return nil
+  /// Takes note of the types that finished nodes give, for the nodes after them.
+  mutating func infer(_ nodes: [Node]) {
+    for node in nodes {
+      guard let rule = OperatorTable.rule(for: node.op) else { continue }
+      var context = InferenceContext(
+        node: node, inputTypes: node.inputs.map(valueType),
+        constants: node.inputs.map { $0.isNone ? nil : graph.constant($0) })
+      // A node that its rule refuses is reported when the raised model is checked.
+      guard (try? rule.infer(&context)) != nil else { continue }
+      for (index, id) in node.outputs.enumerated() where !id.isNone {
+        inferredTypes[id] = context.outputTypes[index]
       }
-      if producer.op == "Constant" { return producer.attributes.tensor("value")?.type }
-      if producer.op == "Cast" {
-        return producer.attributes.int("to").flatMap { ElementType(onnxNumber: $0) }
-      }
-      if !Self.keepElementType.contains(producer.op.type) || producer.outputs.first != id { return nil }
-      id = producer.inputs[0]
-      if id.isNone { return nil }
     }
   }
-
-  /// Operators whose first output has the element type of the first input.
-  private static let keepElementType: Set<String> = [
-    "Abs", "Add", "AveragePool", "BatchNormalization", "Clip", "Concat", "Conv", "ConvTranspose", "Div",
-    "Dropout",
-    "Elu", "Exp", "Expand", "Flatten", "Gather", "Gemm", "GlobalAveragePool", "GlobalMaxPool", "HardSigmoid",
-    "Identity", "InstanceNormalization", "LRN", "LeakyRelu", "Log", "LogSoftmax", "MatMul", "Max", "MaxPool",
-    "Mean",
-    "Min", "Mul", "Neg", "PRelu", "Pad", "Pow", "ReduceMax", "ReduceMean", "ReduceMin", "ReduceSum", "Relu",
-    "Reshape", "Selu", "Sigmoid", "Slice", "Softmax", "Softplus", "Split", "Sqrt", "Squeeze", "Sub", "Sum",
-    "Tanh",
-    "Tile", "Transpose", "Unsqueeze", "Upsample",
-  ]
 
   // MARK: Changes
 
@@ -126,14 +119,15 @@ struct NodeAdaptation {
     return output
   }
 
-  /// Lets a new node provide what output 0 was; returns the value that the node at hand provides instead.
+  /// Lets a new node provide what output `index` was; returns the value that the node at hand provides instead.
   mutating func addAfter(
-    _ op: OperatorName, _ suffix: String, inputs: (ValueID) -> [ValueID], attributes: Attributes = [:]
+    _ op: OperatorName, _ suffix: String, output index: Int = 0, inputs: (ValueID) -> [ValueID],
+    attributes: Attributes = [:]
   ) -> ValueID {
     let intermediate = addValue(suffix)
-    let output = node.outputs[0]
+    let output = node.outputs[index]
     graph[intermediate].type = nil
-    node.outputs[0] = intermediate
+    node.outputs[index] = intermediate
     after.insert(
       Node(
         name: names.next("\(label)_\(suffix)"), op: op, inputs: inputs(intermediate), outputs: [output],

@@ -1,3 +1,5 @@
+import Tensors
+
 /// Softmax and its kin, batch and group normalization.
 extension OpsetAdapter {
   /// Until 12 the input was seen as a matrix, all axes from `axis` on in its rows; since 13 only one axis counts.
@@ -14,14 +16,40 @@ extension OpsetAdapter {
     let shape = context.addBefore("Shape", [input], "shape")
     context.node.inputs[0] = context.addBefore(
       "Flatten", [input], "matrix", attributes: ["axis": .int(axis)])
-    _ = context.addAfter("Reshape", "rows", inputs: { [$0, shape] })
+    // An extent of 0 is meant, not copied; before 14 it could not be said.
+    let attributes: Attributes = context.target >= 14 ? ["allowzero": .int(1)] : [:]
+    _ = context.addAfter("Reshape", "rows", inputs: { [$0, shape] }, attributes: attributes)
   }
 
   static func batchNormalizationSpatial(_ context: inout NodeAdaptation) throws(GraphError) {
-    if let spatial = context.node.attributes.int("spatial"), spatial != 1 {
-      throw context.refusal("statistics per element (spatial = 0) are no longer possible")
-    }
+    let isSpatial = context.node.attributes.int("spatial") ?? 1 != 0
     context.node.attributes["spatial"] = nil
+    if !isSpatial { try normalizeElements(&context) }
+  }
+
+  /// `spatial = 0`: parameters and statistics of all axes but the batch; now said by elementwise operators.
+  private static func normalizeElements(_ context: inout NodeAdaptation) throws(GraphError) {
+    let inputs = context.node.inputs
+    guard inputs.count == 5, !inputs.contains(where: \.isNone) else {
+      throw context.refusal("it lacks an input")
+    }
+    if (1..<context.node.outputs.count).contains(where: { context.isRead(output: $0) }) {
+      throw context.refusal("training with statistics per element is not possible")
+    }
+    let number = context.node.attributes.float("epsilon") ?? 1e-5
+    let tensor = try context.tensor { () throws(TensorError) in try Tensor(scalar: number) }
+    var epsilon = context.addConstant(tensor, "epsilon")
+    if context.elementType(input: 0) != .float32 {
+      epsilon = context.addBefore("CastLike", [epsilon, inputs[0]], "epsilon_like")
+    }
+    let variance = context.addBefore("Add", [inputs[4], epsilon], "variance")
+    let deviation = context.addBefore("Sqrt", [variance], "deviation")
+    let centred = context.addBefore("Sub", [inputs[0], inputs[3]], "centred")
+    let normalized = context.addBefore("Div", [centred, deviation], "normalized")
+    let scaled = context.addBefore("Mul", [normalized, inputs[1]], "scaled")
+    context.node = Node(
+      name: context.node.name, op: "Add", inputs: [scaled, inputs[2]],
+      outputs: Array(context.node.outputs.prefix(1)))
   }
 
   /// Until 13 more than one output meant training mode; since 14 an attribute says so.

@@ -2,8 +2,15 @@
 extension OpsetAdapter {
   /// The mask had the data's type and is boolean since 10.
   static func dropoutMaskToBool(_ context: inout NodeAdaptation) throws(GraphError) {
-    if context.isRead(output: 1) { throw context.refusal("its mask, no longer a number, is read") }
-    context.node.outputs = Array(context.node.outputs.prefix(1))
+    if !context.isRead(output: 1) {
+      context.node.outputs = Array(context.node.outputs.prefix(1))
+      return
+    }
+    guard let element = context.elementType(input: 0) else {
+      throw context.refusal("the element type of its input, which its mask must have, is not known")
+    }
+    _ = context.addAfter(
+      "Cast", "mask", output: 1, inputs: { [$0] }, attributes: ["to": .int(element.onnxNumber)])
   }
 
   static func scatterToScatterElements(_ context: inout NodeAdaptation) {

@@ -17,11 +17,12 @@ extension OpsetAdapter {
     let onlyGrows = context.node.attributes[onlyGrows] != nil
     context.node.attributes[self.onlyGrows] = nil
     context.node.attributes["coordinate_transformation_mode"] = .string("asymmetric")
+    guard context.hasInput(0), context.hasInput(1) else { throw context.refusal("it has no scales") }
     if context.node.attributes.string("mode") ?? "nearest" == "nearest" {
-      let rounding = try nearestRounding(onlyGrows: onlyGrows, context)
-      context.node.attributes["nearest_mode"] = .string(rounding)
+      let rounding = nearestRounding(onlyGrows: onlyGrows, context)
+      context.node.attributes["nearest_mode"] = .string(rounding ?? "floor")
+      if rounding == nil { try shrinkFirst(&context) }
     }
-    guard context.hasInput(1) else { throw context.refusal("it has no scales") }
     let scales = context.node.inputs[1]
     // `roi` became optional in 13 only: until then an empty tensor stands for none.
     let roi = try context.tensor { () throws(TensorError) in try Tensor(shape: [0], [Float]()) }
@@ -29,18 +30,28 @@ extension OpsetAdapter {
     context.setInput(2, scales)
   }
 
-  private static func nearestRounding(
-    onlyGrows: Bool, _ context: NodeAdaptation
-  ) throws(GraphError) -> String {
+  /// nil when the scales are computed, or grow one axis and shrink another.
+  private static func nearestRounding(onlyGrows: Bool, _ context: NodeAdaptation) -> String? {
     if onlyGrows { return "floor" }
-    guard let scales = context.constant(input: 1), scales.type == .float32 else {
-      throw context.refusal(
-        "its scales are computed, and nearest rounds differently for growing and shrinking")
-    }
+    guard let scales = context.constant(input: 1), scales.type == .float32 else { return nil }
     let factors = scales.array(of: Float.self)
     if factors.allSatisfy({ $0 >= 1 }) { return "floor" }
-    if factors.allSatisfy({ $0 <= 1 }) { return "ceil" }
-    throw context.refusal("it grows one axis and shrinks another, which nearest rounds differently")
+    return factors.allSatisfy({ $0 <= 1 }) ? "ceil" : nil
+  }
+
+  /// Axes are independent of each other: those that shrink do so in a node of their own, before the others grow.
+  private static func shrinkFirst(_ context: inout NodeAdaptation) throws(GraphError) {
+    let one = try context.tensor { () throws(TensorError) in try Tensor(scalar: Float(1)) }
+    let unit = context.addConstant(one, "one")
+    let scales = context.node.inputs[1]
+    let factors = context.addBefore("Min", [scales, unit], "shrinking")
+    context.node.inputs[0] = context.addBefore(
+      "Resize", [context.node.inputs[0], .none, factors], "shrunk",
+      attributes: [
+        "mode": .string("nearest"), "coordinate_transformation_mode": .string("asymmetric"),
+        "nearest_mode": .string("ceil"),
+      ])
+    context.node.inputs[1] = context.addBefore("Max", [scales, unit], "growing")
   }
 
   /// Empty tensors stood for inputs that are not there; one coordinate mode went.

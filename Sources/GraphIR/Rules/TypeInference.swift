@@ -5,8 +5,8 @@ extension Graph {
   ///
   /// Extents stay symbolic where they depend on the inputs. A declared type is kept where it says more.
   /// Results of operators without a rule keep their declared types. Operators must be in their newest form.
-  /// - Throws: `GraphError.invalidNode` when a node breaks its rule, `.typeConflict` when a declared type
-  ///   contradicts the rule's.
+  /// - Throws: `GraphError.invalidNode` when a node breaks its rule, `.typeConflict` when a declared element
+  ///   type contradicts the rule's.
   public mutating func inferTypes() throws(GraphError) {
     try inferTypes(captured: [:])
   }

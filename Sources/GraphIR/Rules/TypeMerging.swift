@@ -1,9 +1,12 @@
 import Tensors
 
 extension ValueType {
-  /// What is known when both `declared` and `inferred` hold; nil when they contradict each other.
+  /// What is known of a value that a file declares and a rule infers; nil when they contradict each other in
+  /// anything but shape.
   ///
-  /// Of two symbols the inferred one stays: it ties the extent to an input's.
+  /// Files have wrong shapes in them (stale ones of a model that was changed, errors of ONNX's own inference);
+  /// they are only hints, and other runtimes go on too. What the rule says stays: numbers, and symbols, which tie
+  /// an extent to an input's.
   static func merge(declared: ValueType, inferred: ValueType) -> ValueType? {
     switch (declared, inferred) {
     case (.tensor(let a), .tensor(let b)): TensorType.merge(declared: a, inferred: b).map(ValueType.tensor)
@@ -25,16 +28,7 @@ extension TensorType {
     guard let left = declared.dimensions, let right = inferred.dimensions else {
       return TensorType(declared.element, declared.dimensions ?? inferred.dimensions)
     }
-    if left.count != right.count { return nil }
-    var dimensions: [Dimension] = []
-    for (a, b) in zip(left, right) {
-      switch (a, b) {
-      case (.known(let x), .known(let y)) where x != y: return nil
-      case (.known, _): dimensions.append(a)
-      case (_, .unknown): dimensions.append(a)
-      default: dimensions.append(b)
-      }
-    }
-    return TensorType(declared.element, dimensions)
+    if left.count != right.count { return inferred }
+    return TensorType(declared.element, zip(left, right).map { $1 == .unknown ? $0 : $1 })
   }
 }
