@@ -184,7 +184,7 @@ extension NodeExpansion {
 
   /// Softmax of rows that hold all axes from `axis` on.
   mutating func softmaxOfRows(_ x: ValueID, from axis: Int) throws -> ValueID {
-    if axis == -1 || type(x)?.dimensions.map { axis == $0.count - 1 } ?? false {
+    if axis == -1 || type(x)?.dimensions.map({ axis == $0.count - 1 }) ?? false {
       return try add("Softmax", [x], ["axis": .int(-1)])
     }
     let rows = try add("Flatten", [x], ["axis": .int(axis)])
