@@ -45,6 +45,8 @@ extension Program {
     model = try model.raised()
     try model.inlineFunctions()
     BodyCheck.forgetStateShapes(&model.graph)
+    try model.graph.verifyStructure()
+    try model.lowerContribOperators()
     try model.graph.verify()
     try model.graph.inferTypes()
     let folder = ConstantFolder(options: options)

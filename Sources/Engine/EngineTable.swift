@@ -62,7 +62,7 @@ enum EngineTable {
     lossOperators, recurrentOperators, attentionOperators, fourierOperators, windowOperators, randomOperators,
     bitCastOperators,
     sequenceOperators, controlFlowOperators, identityOperators,
-    classicalOperators, optimizerOperators,
+    classicalOperators, optimizerOperators, contribOperators,
   ]
 
   private static let entries: [OperatorName: OperatorEntry] = {

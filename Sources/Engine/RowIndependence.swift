@@ -66,7 +66,7 @@ enum RowIndependence {
       "MeanVarianceNormalization",
       "Slice", "Pad", "Tile", "NonMaxSuppression", "Scan", "Loop", "If", "Attention", "RNN", "LSTM", "GRU",
       "TensorScatter", "RandomNormalLike", "RandomUniformLike", "Bernoulli", "Multinomial", "Resize",
-      "RoiAlign":
+      "RoiAlign", "com.microsoft.CropAndResize", "com.microsoft.DynamicQuantizeLSTM":
       return !keepsRows(node, graph)
     default: return false
     }

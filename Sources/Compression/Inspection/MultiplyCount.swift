@@ -9,6 +9,9 @@ struct MultiplyCount {
   /// Shapes are inferred on the newest form of `model`; where that fails nothing is counted.
   init(_ model: Model) {
     var model = (try? model.raised()) ?? model
+    // Without them, what follows has no shapes.
+    var lowered = model
+    if model.hasContribOperators, (try? lowered.lowerContribOperators()) != nil { model = lowered }
     for id in model.graph.inputs {
       guard let type = model.graph[id].type?.tensor, let dimensions = type.dimensions else { continue }
       let extents = dimensions.map { Dimension.known($0.extent ?? 1) }

@@ -13,6 +13,12 @@ enum Normalizer {
     do {
       var result = model
       if let version = model.opsets[""], version < opset { result = try model.raised(to: opset) }
+      if model.hasContribOperators {
+        // Fused and quantized operators hide their layers; ai.onnx has had all that they are made of since then.
+        result = try result.raised(to: ContribOperators.opset)
+        try result.inlineFunctions()
+        try result.lowerContribOperators()
+      }
       result.irVersion = max(result.irVersion, irVersion)
       try Passes.simplify(&result, evaluate: Program.evaluator())
       return result

@@ -48,6 +48,8 @@ struct RecurrentOperator: ShapedOperator {
   let cell: RecurrentCell
   let attributes: RecurrentAttributes
   let activations: [[RecurrentActivation]]
+  /// Each step multiplies with the rounded states of the whole batch (`DynamicRounding`).
+  var quantizesState = false
   private let packedInput = PackedWeights()
   private let packedRecurrent = PackedWeights()
 
@@ -88,7 +90,7 @@ struct RecurrentOperator: ShapedOperator {
       inputWeights: inputBuffer, recurrentWeights: recurrentBuffer, hasBias: request.hasInput(3),
       hasLengths: request.hasInput(4), hasHidden: request.hasInput(5), hasCell: request.hasInput(6),
       hasPeepholes: request.hasInput(7), writesSteps: request.hasOutput(0),
-      writesHidden: request.hasOutput(1), writesCell: request.hasOutput(2))
+      writesHidden: request.hasOutput(1), writesCell: request.hasOutput(2), quantizesState: quantizesState)
     return Kernel(
       Kernels.name("recurrent_f32"), phases: phases(run, threads: request.threads),
       sharedScratch: scratch.byteCount)
@@ -108,7 +110,8 @@ struct RecurrentOperator: ShapedOperator {
       run.project(operands, direction, rows: split.range(of: part))
     }
     let batches = WorkSplit(
-      units: sizes.batch, costPerUnit: sizes.steps * sizes.gateWidth * sizes.hidden / 8, threads: threads,
+      units: sizes.batch, costPerUnit: sizes.steps * sizes.gateWidth * sizes.hidden / 8,
+      threads: quantizesState ? 1 : threads,
       granularity: Kernels.current.gemm_f32_rows)
     let steps = Kernel.Phase(pieces: sizes.directions * batches.pieces) { operands, piece in
       let (direction, part) = piece.quotientAndRemainder(dividingBy: batches.pieces)

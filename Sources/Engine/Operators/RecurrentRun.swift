@@ -19,6 +19,7 @@ struct RecurrentRun {
   let writesSteps: Bool
   let writesHidden: Bool
   let writesCell: Bool
+  let quantizesState: Bool
 
   private typealias Row = UnsafeMutablePointer<Float>
 
@@ -147,6 +148,12 @@ struct RecurrentRun {
     _ operands: KernelOperands, _ direction: Int, _ hidden: Row, _ gates: Row, _ rows: Range<Int>
   ) {
     let columns = sizes.joinedGates * sizes.hidden
+    var hidden = hidden
+    if quantizesState {
+      let rounded = state(operands, places.candidate, direction)
+      DynamicRounding.round(hidden, rounded, count: sizes.batch * sizes.hidden)
+      hidden = rounded
+    }
     var gemm = adze_gemm_f32(
       m: sizes.batch, n: columns, k: sizes.hidden, a: hidden, a_row_stride: sizes.hidden, a_column_stride: 1,
       b_packed: weights(

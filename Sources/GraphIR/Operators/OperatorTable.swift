@@ -29,6 +29,7 @@ public enum OperatorTable {
       SequenceRules.all,
       ClassicalRules.all,
       OptimizerRules.all,
+      ContribRules.all,
     ].flatMap { $0 }
 
   private static let byName: [OperatorName: OperatorRule] =

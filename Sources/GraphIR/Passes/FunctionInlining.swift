@@ -6,14 +6,23 @@ extension Model {
   private static let callDepthLimit = 64
 
   /// Puts the bodies of the model's own functions in the place of the nodes that call them. Functions of another
-  /// opset of ai.onnx than the model's are left for when both are of one.
+  /// opset of ai.onnx than the model's are left for when both are of one. Operators that are known by themselves need
+  /// no body: writers add one for readers that do not know them.
   /// - Throws: `GraphError.invalidGraph` for functions that call themselves or add too many nodes.
   public mutating func inlineFunctions() throws(GraphError) {
     if functions.isEmpty { return }
     var inlining = FunctionInlining(
-      functions: functions.filter { $0.opsets[""] == nil || $0.opsets[""] == opsets[""] },
+      functions: functions.filter {
+        ($0.opsets[""] == nil || $0.opsets[""] == opsets[""]) && !$0.isKnownOperator
+      },
       names: UniqueNames(taken: graph.allValueNames), budget: Self.inlinedNodeLimit)
     try inlining.run(&graph, depth: Self.callDepthLimit)
+  }
+}
+
+extension Function {
+  fileprivate var isKnownOperator: Bool {
+    overload.isEmpty && (OperatorTable.rule(for: op) != nil || ContribOperators.forms[op] != nil)
   }
 }
 

@@ -25,12 +25,12 @@ extension Graph {
   }
 }
 
-/// One walk over one graph.
-private struct TypeInference {
+/// One walk over one graph, or the first part of it: nodes may be appended one by one.
+struct TypeInference {
   var graph: Graph
   /// Partly known elements of size vectors, by value.
   private var elements: [[Dimension]?]
-  private var constants: [Tensor?]
+  private(set) var constants: [Tensor?]
 
   init(graph: Graph, captured: [ValueID: Graph.CapturedValue]) {
     self.graph = graph
@@ -45,6 +45,12 @@ private struct TypeInference {
   }
 
   mutating func run() throws(GraphError) {
+    try recordConstants()
+    for index in graph.nodes.indices { try infer(node: index) }
+  }
+
+  /// The first step: constants have the types of their tensors.
+  mutating func recordConstants() throws(GraphError) {
     for value in graph.values where value.type?.tensor?.dimensions?.count ?? 0 > TensorType.maximumRank {
       throw .invalidGraph(reason: "value '\(value.name)' has more than \(TensorType.maximumRank) axes")
     }
@@ -52,7 +58,19 @@ private struct TypeInference {
       guard let tensor = graph.values[index].constant else { continue }
       try record(ValueID(index), .tensor(TensorType(tensor.type, shape: tensor.shape)))
     }
-    for index in graph.nodes.indices { try infer(node: index) }
+  }
+
+  /// Adds a node at the end, whose inputs have been walked over.
+  mutating func append(_ node: Node) throws(GraphError) {
+    graph.nodes.append(node)
+    try infer(node: graph.nodes.count - 1)
+  }
+
+  /// Adds a value that the graph does not have yet.
+  mutating func addValue(_ value: Value) -> ValueID {
+    elements.append(nil)
+    constants.append(value.constant)
+    return graph.addValue(value)
   }
 
   private mutating func infer(node index: Int) throws(GraphError) {
@@ -101,6 +119,12 @@ private struct TypeInference {
 
   private func inferred(_ body: Graph, of node: Node) throws(GraphError) -> Graph {
     var body = body
+    try body.inferTypes(captured: captured(by: &body, of: node))
+    return body
+  }
+
+  /// What is known about the values that a sub-graph captures. Gives its inputs their types, too.
+  func captured(by body: inout Graph, of node: Node) -> [ValueID: Graph.CapturedValue] {
     ControlFlowRules.setInputTypes(of: &body, node: node) { id in id.isNone ? nil : graph[id].type }
     var captured: [ValueID: Graph.CapturedValue] = [:]
     for capture in body.captures {
@@ -108,7 +132,6 @@ private struct TypeInference {
       captured[capture.inner] = Graph.CapturedValue(
         type: graph[capture.outer].type, constant: constants[position], elements: elements[position])
     }
-    try body.inferTypes(captured: captured)
-    return body
+    return captured
   }
 }
