@@ -110,7 +110,6 @@ struct WidenedOperator: ShapedOperator {
     let conversion = conversion
     let inputCount = request.inputs.count
     let operandTypes = request.inputs + request.outputs
-    let wide = wide
     // The inner kernel runs on its own table of pointers, at the start of the shared scratch memory.
     let load = Kernel.Phase(pieces: 1) { operands, _ in
       let table = layout.table(operands)

@@ -76,6 +76,9 @@ def make_graph(opset, rng):
     try:
         name, model, given = graphs.build(opset, rng)
         outputs, who = reference.expected(model, given)
+        if who == "onnx reference":
+            # It has too many errors of its own where many operators meet.
+            return None
         made = Made(name, model, given, outputs, who)
         add_other_batch(made, given, rng)
         return made
@@ -91,11 +94,10 @@ def add_other_batch(made, given, rng):
     longer = [Input(i.name, np.repeat(i.array, factor, axis=0), i.element, i.kind) for i in given]
     try:
         outputs, who = reference.expected(made.model, longer)
+        if who == "onnx reference":
+            return
     except Exception:
         # Fixed extents, or constants that do not go with it.
-        return
-    if who == "onnx reference":
-        # It does not look at the declared extents.
         return
     made.add(longer, outputs)
     made.sets.append(made.sets[0])

@@ -184,7 +184,8 @@ extension NodeExpansion {
 
   /// Softmax of rows that hold all axes from `axis` on.
   mutating func softmaxOfRows(_ x: ValueID, from axis: Int) throws -> ValueID {
-    if axis == -1 || type(x)?.dimensions.map({ axis == $0.count - 1 }) ?? false {
+    let last = (type(x)?.dimensions?.count).map { $0 - 1 }
+    if axis == -1 || axis == last {
       return try add("Softmax", [x], ["axis": .int(-1)])
     }
     let rows = try add("Flatten", [x], ["axis": .int(axis)])
