@@ -160,4 +160,38 @@ struct ControlFlowTests {
     model.functions[0].body.nodes[0].op = "my.Leaky"
     #expect(throws: EngineError.self) { try Program.compile(model) }
   }
+
+  /// Until opset 8 axis 0 of everything was a batch, and each of its entries a scan of its own.
+  @Test func scanOfOpset8() throws {
+    var body = Graph(name: "body")
+    let state = body.addValue(Value(name: "sum_in", type: .tensor(TensorType(.float32, []))))
+    let next = body.addValue(Value(name: "next", type: .tensor(TensorType(.float32, []))))
+    let factor = body.addValue(Value(name: "inner_factor"))
+    let scaled = body.addValue(Value(name: "scaled"))
+    let sum = body.addValue(Value(name: "sum"))
+    let copy = body.addValue(Value(name: "copy"))
+    body.inputs = [state, next]
+    body.outputs = [sum, copy]
+    body.nodes = [
+      Node(name: "scale", op: "Mul", inputs: [next, factor], outputs: [scaled]),
+      Node(name: "add", op: "Add", inputs: [state, scaled], outputs: [sum]),
+      Node(name: "copy", op: "Identity", inputs: [sum], outputs: [copy]),
+    ]
+    var builder = GraphBuilder()
+    let initial = builder.input("initial", .float32, [.unknown])
+    let x = builder.input("x", .float32, [.unknown, .unknown])
+    let outer = builder.input("factor", .float32, [])
+    body.captures = [Capture(outer: outer, inner: factor)]
+    let outputs = builder.node(
+      "Scan", [.none, initial, x], outputs: 2,
+      attributes: ["num_scan_inputs": .int(1), "directions": .ints([1]), "body": .graph(body)])
+    builder.output(outputs[0], outputs[1])
+    var model = builder.model()
+    model.opsets = ["": 8]
+    let session = Session(try Program.compile(model), team: ThreadTeam(threads: 1))
+    let results = try session.run([
+      floats([2], [0, 100]), floats([2, 3], [1, 2, 3, 4, 5, 6]), floats([], [10]),
+    ])
+    #expect(results == [floats([2], [60, 250]), floats([2, 3], [30, 50, 60, 160, 210, 250])])
+  }
 }

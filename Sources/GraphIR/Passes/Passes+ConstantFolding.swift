@@ -54,11 +54,12 @@ private struct ConstantFolding {
   func apply(to target: inout Graph) throws(GraphError) -> Int {
     var patch = GraphPatch("fold constants", for: graph)
     var known: [ValueID: Tensor] = [:]
+    var elements: [ValueID: [Dimension]] = [:]
     var changes = 0
     var budget = graph.values.reduce(16 * maximumBytes) { $0 + ($1.constant?.byteCount ?? 0) }
     for (index, node) in graph.nodes.enumerated() {
       let inputs = node.inputs.map { known[$0] ?? uses.constant($0, in: graph) }
-      guard let results = fold(node, inputs, budget: budget) else { continue }
+      guard let results = fold(node, inputs, &elements, budget: budget) else { continue }
       budget -= results.reduce(0) { $0 + $1.byteCount }
       for (output, tensor) in zip(node.outputs, results) where !output.isNone {
         known[output] = tensor
@@ -72,15 +73,20 @@ private struct ConstantFolding {
   }
 
   /// The constants that `node` gives; nil when they are not known before a run, or too large.
-  private func fold(_ node: Node, _ inputs: [Tensor?], budget: Int) -> [Tensor]? {
+  private func fold(
+    _ node: Node, _ inputs: [Tensor?], _ elements: inout [ValueID: [Dimension]], budget: Int
+  ) -> [Tensor]? {
     guard let rule = OperatorTable.rule(for: node.op), rule.isDeterministic, isAllowed(node),
       (try? rule.check(node)) != nil
     else { return nil }
     var context = InferenceContext(
-      node: node, inputTypes: zip(node.inputs, inputs).map(type), constants: inputs)
+      node: node, inputTypes: zip(node.inputs, inputs).map(type), constants: inputs,
+      elements: node.inputs.map { elements[$0] })
     // What breaks its rule stays where it is, for the compiler to report.
     guard (try? rule.infer(&context)) != nil else { return nil }
     if let sizes = sizes(node, context) { return sizes }
+    // One extent of a shape may be known where another is not.
+    if let output = node.outputs.first, !output.isNone { elements[output] = context.outputElements[0] }
     for (id, tensor) in zip(node.inputs, inputs) where !id.isNone && tensor == nil { return nil }
     if node.inputs.isEmpty { return nil }
     let limit = min(budget, max(maximumBytes, inputs.reduce(0) { $0 + ($1?.byteCount ?? 0) }))
@@ -104,14 +110,13 @@ private struct ConstantFolding {
     return allowsAllOperators || (node.op.domain.isEmpty && Self.unchanged.contains(node.op.type))
   }
 
-  /// Shape and Size of a value whose extents are all known.
+  /// Sizes, and what is computed of them, when all of them are known.
   private func sizes(_ node: Node, _ context: InferenceContext) -> [Tensor]? {
-    guard node.op == "Shape" || node.op == "Size", let elements = context.outputElements[0] else {
-      return nil
-    }
+    guard node.outputs.count == 1, let elements = context.outputElements[0],
+      let type = context.outputTypes[0]?.tensor, type.element == .int64, let shape = type.shape
+    else { return nil }
     let extents = elements.compactMap(\.extent)
-    guard extents.count == elements.count else { return nil }
-    let shape: Shape = node.op == "Size" ? .scalar : [extents.count]
+    guard extents.count == elements.count, extents.count == shape.elementCount else { return nil }
     return (try? Tensor(shape: shape, extents)).map { [$0] }
   }
 }
