@@ -19,9 +19,10 @@ extension Program {
     } catch {
       throw EngineError(graph: error)
     }
+    let batching = Batching(model.graph)
     CaptureLowering.apply(to: &model.graph)
     let nodes = try decode(model.graph, options)
-    return try Program(graph: model.graph, nodes: nodes, options: options)
+    return try Program(graph: model.graph, nodes: nodes, options: options, batching: batching)
   }
 
   /// Compiles the sub-graph of a node, which has been through the passes with its model. What it captures becomes
@@ -37,7 +38,7 @@ extension Program {
     try Fusion.apply(to: &graph, folder: folder, isEnabled: options.fuse)
     try TypePropagation.run(&graph)
     CaptureLowering.apply(to: &graph)
-    return try Program(graph: graph, nodes: decode(graph, options), options: options, isBody: true)
+    return try Program(graph: graph, nodes: decode(graph, options), options: options, batching: nil)
   }
 
   private static func simplify(_ model: inout Model, _ options: CompileOptions) throws {
@@ -57,7 +58,7 @@ extension Program {
     try TypePropagation.run(&model.graph)
     try Fusion.apply(to: &model.graph, folder: folder, isEnabled: options.fuse)
     try TypePropagation.run(&model.graph)
-    if options.dynamicQuantization == .perRow { RowIndependence.quantizeByRow(&model.graph) }
+    if options.dynamicQuantization == .perRequest { Batching.separateQuantization(&model.graph) }
   }
 
   private static func decode(_ graph: Graph, _ options: CompileOptions) throws(EngineError) -> [CompiledNode]

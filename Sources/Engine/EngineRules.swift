@@ -12,8 +12,8 @@ enum FusedOperator {
   static let conv = OperatorName(domain: domain, type: "Conv")
   /// x, w, w_scale, w_zero_point, bias: rows of float32 x are quantized on the way.
   static let dynamicMatMul = OperatorName(domain: domain, type: "DynamicQuantizedMatMul")
-  /// Its attribute: not 0 when each row of x has its own scale.
-  static let perRow = "per_row"
+  /// Its attribute: not 0 when the rows of each request have a scale of their own.
+  static let perRequest = "per_request"
   /// x, x_scale, x_zero_point, w, w_scale, w_zero_point, bias, y_scale, y_zero_point. Without the last two the
   /// result is float32.
   static let quantizedMatMul = OperatorName(domain: domain, type: "QuantizedMatMul")
@@ -46,7 +46,7 @@ extension EngineTable {
     guard let baseRule = OperatorTable.rule(for: base) else { return nil }
     let extra = [
       Activation.AttributeName.op, Activation.AttributeName.alpha, Activation.AttributeName.beta,
-      FusedOperator.perRow,
+      FusedOperator.perRequest,
     ]
     let isInteger = base.type.hasSuffix("Integer")
     return OperatorRule(op, inputs: inputs, attributes: baseRule.attributes + extra) {

@@ -84,6 +84,8 @@ struct KernelOperands {
   let pointers: UnsafePointer<UnsafeMutableRawPointer?>
   let inputCount: Int
   let sharedScratch: UnsafeMutableRawPointer
+  /// How many requests of equal size the rows of this run belong to.
+  var requests = 1
   /// Of the thread that runs the piece.
   var threadScratch: UnsafeMutableRawPointer
 

@@ -13,11 +13,12 @@ extension Kernel {
   /// Runs all phases. `scratch` has room for `scratchBytes(threads: team.threads)`.
   func run(
     _ pointers: UnsafePointer<UnsafeMutableRawPointer?>, inputCount: Int,
-    scratch: UnsafeMutableRawPointer, team: ThreadTeam
+    scratch: UnsafeMutableRawPointer, team: ThreadTeam, requests: Int = 1
   ) throws {
     let threadScratch = scratch + Self.padded(sharedScratch)
     let operands = KernelOperands(
-      pointers: pointers, inputCount: inputCount, sharedScratch: scratch, threadScratch: threadScratch)
+      pointers: pointers, inputCount: inputCount, sharedScratch: scratch, requests: requests,
+      threadScratch: threadScratch)
     for phase in phases {
       if phase.pieces == 1 || team.threads == 1 {
         for piece in 0..<phase.pieces { try phase.body(operands, piece) }

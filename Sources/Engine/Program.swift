@@ -24,11 +24,12 @@ public struct CompileOptions: Sendable {
 /// computed together.
 public enum DynamicQuantization: Sendable {
   /// All, as ONNX says: results are those of the graph as written, within float rounding. Each row's result
-  /// depends on all rows of the batch.
+  /// depends on all rows of the run.
   case perTensor
-  /// Each row has its own, so that a row's result does not depend on its batch. Holds for programs whose rows
-  /// are independent that way (`Program.batchAxisIsLeading`); all others are computed per tensor.
-  case perRow
+  /// Those of one request (`Session.requestsPerRun`), so that each request gets the results of the graph as written,
+  /// whatever else is in its batch. Holds for programs whose rows are independent that way (`Program.batching`); all
+  /// others are computed per tensor.
+  case perRequest
 }
 
 /// An input or output of a program.
@@ -61,9 +62,10 @@ public final class Program: Sendable {
   public let inputs: [Port]
   public let outputs: [Port]
   public let statistics: ProgramStatistics
-  /// True when all inputs and outputs share a leading axis of free extent and every row of the outputs
-  /// depends on the same row of the inputs only, as far as the graph shows.
-  public let batchAxisIsLeading: Bool
+  /// Whether rows of several requests may be run together, as far as the graph shows.
+  public let batching: Batching
+  /// True when results depend on which rows are one request (`Session.requestsPerRun`).
+  public let quantizesByRequest: Bool
 
   let graph: Graph
   let nodes: [CompiledNode]
@@ -71,17 +73,20 @@ public final class Program: Sendable {
   /// True for the program of a sub-graph, which only its node runs: it has no ports.
   let isBody: Bool
 
+  /// - Parameter batching: nil for a sub-graph.
   init(
-    graph: Graph, nodes: [CompiledNode], options: CompileOptions, isBody: Bool = false
+    graph: Graph, nodes: [CompiledNode], options: CompileOptions, batching: Batching?
   ) throws(EngineError) {
     self.graph = graph
     self.nodes = nodes
     self.options = options
+    let isBody = batching == nil
     self.isBody = isBody
     inputs = isBody ? [] : try Self.ports(graph.inputs, graph)
     outputs = isBody ? [] : try Self.ports(graph.outputs, graph)
     statistics = ProgramStatistics(graph)
-    batchAxisIsLeading = !isBody && RowIndependence.holds(in: graph)
+    self.batching = batching ?? .none(reason: "it is a sub-graph")
+    quantizesByRequest = nodes.contains { $0.node.attributes.int(FusedOperator.perRequest) ?? 0 != 0 }
   }
 
   private static func ports(_ ids: [ValueID], _ graph: Graph) throws(EngineError) -> [Port] {

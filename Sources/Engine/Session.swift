@@ -12,6 +12,9 @@ public final class Session {
   /// Asked between nodes; true ends the run with `.cancelled`.
   public var isCancelled: (() -> Bool)?
   public var profiler: Profiler?
+  /// How many requests the rows of a run belong to, each of equally many rows: programs that quantize by request
+  /// (`Program.quantizesByRequest`) give each its own scales.
+  public var requestsPerRun = 1
 
   public let program: Program
   public let team: ThreadTeam
@@ -28,6 +31,9 @@ public final class Session {
     self.team = team
     dynamicValues = Array(repeating: nil, count: program.graph.values.count)
   }
+
+  /// Plans that are kept now.
+  var planCount: Int { plans.count }
 
   /// Bytes of the arena, which is as large as the largest plan so far needed.
   public var arenaBytes: Int { arena?.count ?? 0 }
@@ -176,8 +182,9 @@ public final class Session {
     case .kernel(let step):
       do {
         try step.kernel.run(
-          plan.operands(of: step), inputCount: step.inputCount, scratch: base + step.scratchOffset, team: team
-        )
+          plan.operands(of: step), inputCount: step.inputCount, scratch: base + step.scratchOffset,
+          team: team,
+          requests: requestsPerRun)
       } catch {
         let compiled = program.nodes[step.node]
         throw EngineError(error, node: compiled.label, op: compiled.node.op)

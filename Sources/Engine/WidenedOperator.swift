@@ -133,7 +133,8 @@ struct WidenedOperator: ShapedOperator {
       Kernel.Phase(pieces: phase.pieces) { operands, piece in
         let own = KernelOperands(
           pointers: UnsafePointer(layout.table(operands)), inputCount: inputCount,
-          sharedScratch: operands.sharedScratch + layout.innerScratch, threadScratch: operands.threadScratch)
+          sharedScratch: operands.sharedScratch + layout.innerScratch, requests: operands.requests,
+          threadScratch: operands.threadScratch)
         try phase.body(own, piece)
       }
     }

@@ -71,7 +71,7 @@ import Testing
     let builder = try Self.dynamicLayers()
     let fused = try builder.program()
     #expect(fused.nodes.map(\.node.op) == [FusedOperator.dynamicMatMul, FusedOperator.dynamicMatMul])
-    #expect(!fused.batchAxisIsLeading)
+    #expect(!fused.batching.isAllowed)
     let shape: Shape = [rows, 48]
     let x = try Tensor(shape: shape, try Self.unevenRows(shape))
     let expected = try Self.run(try builder.program(fuse: false), x, threads: 1)
@@ -84,42 +84,46 @@ import Testing
     #expect(noise <= 1e-7 * signal)
   }
 
-  @Test(arguments: [2, 3], [1, 3]) func dynamicProductPerRowDoesNotDependOnTheBatch(
+  /// Each request of a batch gets what the graph as written gives it alone, whatever the others hold.
+  @Test(arguments: [2, 3], [1, 3]) func dynamicProductPerRequestDoesNotDependOnTheBatch(
     rank: Int, threads: Int
   ) throws {
     let builder = try Self.dynamicLayers(rank: rank)
-    let byRow = try builder.program(dynamicQuantization: .perRow)
+    let byRequest = try builder.program(dynamicQuantization: .perRequest)
     let byTensor = try builder.program()
-    #expect(byRow.batchAxisIsLeading)
-    #expect(!byTensor.batchAxisIsLeading)
-    let (rows, width) = (37, rank == 3 ? 2 * 48 : 48)
+    #expect(byRequest.batching == .rows)
+    #expect(byRequest.quantizesByRequest)
+    #expect(!byTensor.batching.isAllowed)
+    let (requests, width) = (37, rank == 3 ? 2 * 48 : 48)
     func shape(_ rows: Int) -> Shape { rank == 3 ? [rows, 2, 48] : [rows, 48] }
-    let values = try Self.unevenRows(shape(rows))
-    let all = try Tensor(shape: shape(rows), values)
-    let batch = try Self.run(byRow, all, threads: threads)
+    let values = try Self.unevenRows(shape(requests))
+    let all = try Tensor(shape: shape(requests), values)
+    let session = Session(byRequest, team: ThreadTeam(threads: threads))
+    session.requestsPerRun = requests
+    let batch = try session.run([all])[0].array(of: Float.self)
     var alone: [Float] = []
-    for row in 0..<rows {
+    for row in 0..<requests {
       let x = try Tensor(shape: shape(1), Array(values[row * width..<(row + 1) * width]))
-      alone += try Self.run(byRow, x, threads: 1)
-      if rank == 2 {
-        #expect(try Self.run(byTensor, x, threads: 1) == Array(alone.suffix(7)))
-      }
+      alone += try Self.run(byTensor, x, threads: 1)
     }
     #expect(batch == alone)
-    #expect(try Self.run(byTensor, all, threads: threads) != batch)
+    session.requestsPerRun = 1
+    let whole = try session.run([all])[0].array(of: Float.self)
+    #expect(try Self.run(byTensor, all, threads: threads) == whole)
+    #expect(whole != batch)
   }
 
   /// Where rows depend on each other anyway, the file's own scales stay.
   @Test func dynamicProductOfAFixedBatchIsPerTensor() throws {
     let builder = try Self.dynamicLayers(rows: .known(6))
-    let program = try builder.program(dynamicQuantization: .perRow)
-    #expect(!program.batchAxisIsLeading)
+    let program = try builder.program(dynamicQuantization: .perRequest)
+    #expect(!program.batching.isAllowed)
     let x = try Tensor(shape: [6, 48], try Self.unevenRows([6, 48]))
     #expect(try Self.run(program, x, threads: 1) == Self.run(try builder.program(), x, threads: 1))
   }
 
   /// Both forms follow the float product.
-  @Test(arguments: [DynamicQuantization.perTensor, .perRow]) func dynamicProductFollowsFloat(
+  @Test(arguments: [DynamicQuantization.perTensor, .perRequest]) func dynamicProductFollowsFloat(
     _ granularity: DynamicQuantization
   ) throws {
     var numbers = NumberSequence(seed: 4)

@@ -41,7 +41,7 @@ import Testing
     let metadata = try server.get("/v2/models/whole")
     #expect(
       metadata.text
-        == #"{"name":"whole","versions":["1"],"platform":"adze_onnx","inputs":[{"name":"x","datatype":"FP32","shape":[-1,4]}],"outputs":[{"name":"y","datatype":"FP32","shape":[-1,4]},{"name":"positive","datatype":"FP32","shape":[-1,4]}]}"#
+        == #"{"name":"whole","versions":["1"],"platform":"adze_onnx","inputs":[{"name":"x","datatype":"FP32","shape":[-1,4]}],"outputs":[{"name":"y","datatype":"FP32","shape":[-1,4]},{"name":"positive","datatype":"FP32","shape":[-1,4]}],"parameters":{"max_batch_size":64}}"#
     )
     #expect(try server.get("/v2/models/whole/ready").json["ready"] == true)
     let configuration = try server.get("/v2/models/whole/config").json

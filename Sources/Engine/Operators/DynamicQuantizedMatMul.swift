@@ -2,7 +2,7 @@ import CKernels
 import GraphIR
 import Tensors
 
-/// `ai.adze.DynamicQuantizedMatMul`: float32 x, or each row of it, gets a uint8 scale and zero point as
+/// `ai.adze.DynamicQuantizedMatMul`: float32 x, or each request's rows of it, get a uint8 scale and zero point as
 /// `DynamicQuantizeLinear` chooses them; the product is exact in int32 and scaled to float32.
 struct DynamicQuantizedMatMul: ShapedOperator {
   // x, w, w_scale, w_zero_point, bias
@@ -10,14 +10,14 @@ struct DynamicQuantizedMatMul: ShapedOperator {
 
   let isSigned: Bool
   let activation: Activation?
-  /// Each row of x has its own scale and zero point.
-  let isPerRow: Bool
+  /// The rows of each request have a scale and zero point of their own.
+  let isPerRequest: Bool
   private let packed = PackedWeights()
 
   init(_ source: OperatorSource) throws {
     isSigned = try source.element(Input.w, in: .eightBit) == .int8
     activation = try Activation(fusedInto: source.node)
-    isPerRow = (source.node.attributes.int(FusedOperator.perRow) ?? 0) != 0
+    isPerRequest = (source.node.attributes.int(FusedOperator.perRequest) ?? 0) != 0
   }
 
   func prepare(_ request: PrepareRequest) throws -> Kernel {
@@ -31,15 +31,18 @@ struct DynamicQuantizedMatMul: ShapedOperator {
     let buffer = try packed.get { try weights.packAll(weight) }
     let parameters = parameters(request)
     let layout = Layout(
-      ranges: isPerRow ? product.rows : 1, elementCount: product.rows * product.depth,
+      ranges: isPerRequest ? product.rows : 1, elementCount: product.rows * product.depth,
       start: parameters.byteCount)
     let multiplication = multiplication(product, parameters, weights, buffer, layout, request.threads)
     let prologue = try parameters.prologue()
-    if isPerRow {
-      let quantization = rowQuantization(layout, product, request.threads)
+    if isPerRequest {
+      let bounds = RowBounds(rows: product.rows, depth: product.depth, start: layout.end)
       return Kernel(
-        Kernels.name("gemm_i8_dynamic"), phases: [prologue, quantization, multiplication],
-        sharedScratch: layout.end)
+        Kernels.name("gemm_i8_dynamic"),
+        phases: [
+          prologue, bounds.phase(input: Input.x, request.threads),
+          requestQuantization(layout, bounds, request.threads), multiplication,
+        ], sharedScratch: layout.end + bounds.byteCount)
     }
     let split = WorkSplit(units: layout.elementCount, costPerUnit: 1, threads: request.threads)
     let bounds = PieceBounds(split: split, start: layout.end)
@@ -97,18 +100,26 @@ struct DynamicQuantizedMatMul: ShapedOperator {
     }
   }
 
-  private func rowQuantization(_ layout: Layout, _ product: MatrixProduct, _ threads: Int) -> Kernel.Phase {
+  private func requestQuantization(_ layout: Layout, _ bounds: RowBounds, _ threads: Int) -> Kernel.Phase {
     let table = Kernels.current
-    let depth = product.depth
-    let split = WorkSplit(units: product.rows, costPerUnit: depth / 4 + 8, threads: threads)
+    let depth = bounds.depth
+    let split = WorkSplit(units: bounds.rows, costPerUnit: depth / 4 + 8, threads: threads)
     return Kernel.Phase(pieces: split.pieces) { operands, piece in
+      let rowsPerRequest = bounds.rows / operands.requests
+      if rowsPerRequest * operands.requests != bounds.rows {
+        throw OperatorFailure.invalid(
+          "\(bounds.rows) rows are not those of \(operands.requests) equal requests")
+      }
+      var current = -1
+      var range = DynamicRange(minimum: 0, maximum: 0)
       for row in split.range(of: piece) {
-        let x: UnsafePointer<Float> = operands.input(Input.x) + row * depth
-        var (low, high): (Float, Float) = (0, 0)
-        table.min_max_f32(x, depth, &low, &high)
-        let range = DynamicRange(minimum: low, maximum: high)
+        if row / rowsPerRequest != current {
+          current = row / rowsPerRequest
+          range = bounds.range(current * rowsPerRequest..<(current + 1) * rowsPerRequest, operands)
+        }
         layout.scales(operands)[row] = range.scale
         layout.zeroPoints(operands)[row] = range.zeroPoint
+        let x: UnsafePointer<Float> = operands.input(Input.x) + row * depth
         table.quantize_u8(
           x, layout.elements(operands) + row * depth, depth, range.divisor, range.zeroPoint)
       }

@@ -51,12 +51,15 @@ enum TypeImport {
     return element
   }
 
+  /// What exporters write for any extent they do not know: two of them need not be equal.
+  private static func isPlaceholder(_ name: String) -> Bool { ["", "?", "-1", "None", "*"].contains(name) }
+
   private static func dimensions(_ shape: Onnx_TensorShapeProto) -> [Dimension] {
     shape.dim.map { dimension in
       switch dimension.value {
       // Some exporters write -1 for what they do not know.
       case .dimValue(let extent): extent < 0 ? .unknown : .known(Int(extent))
-      case .dimParam(let name): name.isEmpty ? .unknown : .symbol(name)
+      case .dimParam(let name): isPlaceholder(name) ? .unknown : .symbol(name)
       case nil: .unknown
       }
     }

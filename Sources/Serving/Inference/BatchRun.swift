@@ -56,6 +56,14 @@ enum BatchRun {
     }
   }
 
+  /// What is wrong before the first node runs lies in the request's shapes.
+  private static func unfit(_ error: EngineError) -> Failure {
+    if case .invalidOperation = error {
+      return .failed(.invalidRequest(reason: "the shapes of the inputs do not fit the model: \(error)"))
+    }
+    return failure(error)
+  }
+
   /// True when the slice is a request's every row, so that no copying by rows is needed.
   private static func isWhole(_ slice: BatchSlice) -> Bool {
     slice.pending.rows.map { $0 == slice.rows.count } ?? true
@@ -71,7 +79,8 @@ enum BatchRun {
     for case let tensor? in first {
       shapes.append(isSingle ? tensor.shape : Shape([rows] + tensor.shape.dimensions.dropFirst()))
     }
-    do throws(EngineError) { try session.prepare(shapes) } catch { throw failure(error) }
+    do throws(EngineError) { try session.prepare(shapes) } catch { throw unfit(error) }
+    session.requestsPerRun = isSingle ? 1 : slices.count
     for (index, tensor) in first.enumerated() {
       guard let tensor else { continue }
       if tensor.type == .string {

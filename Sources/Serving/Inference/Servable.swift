@@ -13,6 +13,8 @@ public final class Servable: Sendable {
   public let outputs: [TensorPort]
   /// Rows of one run; larger requests are divided. 0: requests are never run together.
   public let maxBatchSize: Int
+  /// Why requests are never run together; nil when they are.
+  public let reasonAgainstBatching: String?
   public let statistics: ModelStatistics
   /// What parsing and compiling took.
   public let loadSeconds: Double
@@ -37,8 +39,9 @@ public final class Servable: Sendable {
     self.loadSeconds = loadSeconds
     inputs = program.inputs.map(TensorPort.init)
     outputs = program.outputs.map(TensorPort.init)
-    // Rows of types below a byte may share bytes, so they cannot be put together by copying.
-    let isBatched = program.batchAxisIsLeading && !(inputs + outputs).contains { $0.element.isPacked }
+    let reason = Self.reasonAgainstBatching(program, inputs + outputs)
+    let isBatched = reason == nil
+    reasonAgainstBatching = reason
     maxBatchSize = isBatched ? configuration.maximumBatchSize : 0
     runsAlone = Atomic(!isBatched)
     sessions = SessionPool(program: program)
@@ -48,6 +51,13 @@ public final class Servable: Sendable {
         delay: .microseconds(configuration.maximumQueueDelayMicroseconds)))
     let timeout = configuration.requestTimeoutMilliseconds
     defaultTimeout = timeout == 0 ? nil : .milliseconds(timeout)
+  }
+
+  private static func reasonAgainstBatching(_ program: Program, _ ports: [TensorPort]) -> String? {
+    if case .none(let reason) = program.batching { return reason }
+    // Rows of types below a byte may share bytes, so they cannot be put together by copying.
+    guard let packed = ports.first(where: { $0.element.isPacked }) else { return nil }
+    return "elements of '\(packed.name)' take less than a byte"
   }
 
   deinit { MemoryReturn.schedule() }
@@ -65,7 +75,9 @@ public final class Servable: Sendable {
     let now = workers.clock.now()
     do throws(ServingError) {
       try InputCheck.check(request, inputs: inputs, outputs: outputs.count)
-      let rows = runsAlone.load(ordering: .relaxed) ? nil : InputCheck.commonRows(request.inputs)
+      var rows = runsAlone.load(ordering: .relaxed) ? nil : InputCheck.commonRows(request.inputs)
+      // Its rows share scales with each other, and with nobody else.
+      if program.quantizesByRequest, let count = rows, count > 1 { rows = nil }
       let pending = PendingRequest(
         request, runner: self, rows: rows, key: rows == nil ? [] : InputCheck.batchKey(request.inputs),
         deadline: request.deadline ?? defaultTimeout.map { now.advanced(by: $0) }, submitted: now)

@@ -29,11 +29,24 @@ struct VersionLoader: Sendable {
     do {
       let model = try Model.load(path: directory + "/" + RepositoryLayout.modelFile, limits: loadLimits)
       let program = try Program.compile(model, options: compileOptions)
+      if let reason = Self.unservable(program) { return .broken(reason: reason) }
       return .program(program, seconds: Double((ContinuousClock.now - started).nanoseconds) / 1e9)
     } catch {
       let missing = missingFiles(directory)
       return missing.isEmpty ? .broken(reason: "\(error)") : .waiting(files: missing)
     }
+  }
+
+  /// The protocols carry tensors only.
+  private static func unservable(_ program: Program) -> String? {
+    for (ports, kind) in [(program.inputs, "input"), (program.outputs, "output")] {
+      for port in ports where !port.isTensor || port.isOptional {
+        let type = port.isOptional ? "an optional" : "a sequence"
+        return
+          "\(kind) '\(port.name)' is \(type); only models whose inputs and outputs are tensors are served"
+      }
+    }
+    return nil
   }
 
   /// External-data files that the model names, that may be uploaded beside it, and that are not there.
@@ -58,7 +71,7 @@ struct VersionLoader: Sendable {
     options.arenaLimit = configuration.maximumRunBytes
     options.tensorLimit = min(options.tensorLimit, configuration.maximumRunBytes)
     // Answers must not depend on who else is in the batch.
-    options.dynamicQuantization = .perRow
+    options.dynamicQuantization = .perRequest
     return options
   }
 

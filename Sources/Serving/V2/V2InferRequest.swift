@@ -33,12 +33,14 @@ struct V2Signature: Sendable {
   let outputs: [TensorPort]
   /// 0: the model is not batched.
   let maximumBatchSize: Int
+  /// Why it is not batched.
+  var reasonAgainstBatching: String?
 }
 
 extension V2Signature {
   init(_ servable: Servable) {
     self.init(
       name: servable.name, version: servable.version, inputs: servable.inputs, outputs: servable.outputs,
-      maximumBatchSize: servable.maxBatchSize)
+      maximumBatchSize: servable.maxBatchSize, reasonAgainstBatching: servable.reasonAgainstBatching)
   }
 }

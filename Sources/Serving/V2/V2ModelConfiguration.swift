@@ -14,13 +14,19 @@ enum V2ModelConfiguration {
       ("output", .array(model.outputs.map { output($0, isBatched) })),
       ("instance_group", [instanceGroup(model.name, workers)]),
       ("default_model_filename", "model.onnx"),
-      ("parameters", [:]),
+      ("parameters", parameters(model)),
       ("model_warmup", []),
       ("model_transaction_policy", ["decoupled": false]),
       ("response_cache", ["enable": false]),
     ]
     if isBatched { members.insert(("dynamic_batching", dynamicBatching(configuration)), at: 7) }
     return .object(members.map { JSONValue.Member(name: $0.0, value: $0.1) })
+  }
+
+  /// Why requests of the model are run one by one, when they are.
+  private static func parameters(_ model: V2Signature) -> JSONValue {
+    guard let reason = model.reasonAgainstBatching else { return [:] }
+    return ["unbatched_because": ["string_value": .string(reason)]]
   }
 
   private static func input(_ port: TensorPort, _ isBatched: Bool) -> JSONValue {

@@ -5,11 +5,19 @@ enum V2ModelMetadata {
   static let platform = "adze_onnx"
 
   /// - Parameter versions: the ready versions, or the one that was asked for.
-  static func json(name: String, versions: [Int], inputs: [TensorPort], outputs: [TensorPort]) -> JSONValue {
+  static func json(_ model: V2Signature, versions: [Int]) -> JSONValue {
     [
-      "name": .string(name), "versions": .array(versions.map { .string(String($0)) }),
-      "platform": .string(platform), "inputs": ports(inputs), "outputs": ports(outputs),
+      "name": .string(model.name), "versions": .array(versions.map { .string(String($0)) }),
+      "platform": .string(platform), "inputs": ports(model.inputs), "outputs": ports(model.outputs),
+      "parameters": parameters(model),
     ]
+  }
+
+  /// How many rows are run together, 0 for a model whose requests are run one by one, and why.
+  private static func parameters(_ model: V2Signature) -> JSONValue {
+    let size = JSONValue.int(model.maximumBatchSize)
+    guard let reason = model.reasonAgainstBatching else { return ["max_batch_size": size] }
+    return ["max_batch_size": size, "unbatched_because": .string(reason)]
   }
 
   /// Name, datatype and shape of each port; -1 stands for what a request decides.

@@ -19,9 +19,6 @@ enum ModelMetadataEndpoints {
     let version = try call.version()
     let servable = try call.core.repository.servable(name, version: version)
     let ready = try call.core.repository.versions(of: name).filter { $0.state == .ready }.map(\.version)
-    return .json(
-      V2ModelMetadata.json(
-        name: name, versions: version.map { [$0] } ?? ready, inputs: servable.inputs,
-        outputs: servable.outputs))
+    return .json(V2ModelMetadata.json(V2Signature(servable), versions: version.map { [$0] } ?? ready))
   }
 }
