@@ -8,7 +8,7 @@ extension EngineTable {
     OperatorEntry(dynamic: "Compress", types: .byteSized + [.string]) {
       CompressOperator(axis: try $0.node.optionalInt("axis"))
     },
-    OperatorEntry(dynamic: "Unique", types: .numbers + [.bool, .string]) { source in
+    OperatorEntry(dynamic: "Unique", types: .numbers + .halves + [.bool, .string]) { source in
       UniqueOperator(
         axis: try source.node.optionalInt("axis"), isSorted: try source.node.flag("sorted", default: true),
         outputCount: source.node.outputs.count)
