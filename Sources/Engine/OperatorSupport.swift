@@ -24,14 +24,19 @@ public struct OperatorSupport: Sendable {
     }
   }()
 
+  /// Operators that passes replace by others while a model is compiled, of the float types that those take.
+  private static let expanded: Set<OperatorName> = [
+    "ai.onnx.preview.FlexAttention", "ai.onnx.preview.training.Gradient",
+  ]
+
   public init(_ op: OperatorName) {
     self.op = op
     versions = OperatorVersions.versions(of: op) ?? []
     replacement = OpsetConverter.replacements[op]
     guard let entry = EngineTable.entry(for: op), let rule = EngineTable.rule(for: op) else {
-      isSupported = false
+      isSupported = Self.expanded.contains(op)
       typedInput = 0
-      types = []
+      types = isSupported ? .halves + .floats : []
       return
     }
     isSupported = true
