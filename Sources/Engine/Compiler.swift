@@ -14,7 +14,9 @@ extension Program {
     let defaulted = model.graph.inputs.filter { model.graph[$0].constant != nil }
     model.graph.inputs.removeAll(where: defaulted.contains)
     try BodyCheck.depth(of: model.graph, limit: options.bodyDepthLimit)
+    var labels: [String: PortLabels] = [:]
     do {
+      if options.mapsAsTensors { labels = try MapOutputs.replace(in: &model.graph) }
       try simplify(&model, options)
     } catch {
       throw EngineError(graph: error)
@@ -22,7 +24,8 @@ extension Program {
     let batching = Batching(model.graph)
     CaptureLowering.apply(to: &model.graph)
     let nodes = try decode(model.graph, options)
-    return try Program(graph: model.graph, nodes: nodes, options: options, batching: batching)
+    return try Program(
+      graph: model.graph, nodes: nodes, options: options, batching: batching, labels: labels)
   }
 
   /// Compiles the sub-graph of a node, which has been through the passes with its model. What it captures becomes

@@ -16,6 +16,9 @@ public struct CompileOptions: Sendable {
   public var loopSecondsLimit = 300
   /// How deep sub-graphs may be nested.
   public var bodyDepthLimit = 16
+  /// Whether an output that is a sequence of maps from class label to score (ZipMap) becomes the matrix of scores
+  /// `[batch, classes]`, with `Port.labels`.
+  public var mapsAsTensors = false
 
   public init() {}
 }
@@ -40,9 +43,11 @@ public struct Port: Sendable, Hashable {
   public let dimensions: [Dimension]?
   /// Inputs that have a default are not listed, so this is false unless the type itself is optional.
   public let isOptional: Bool
-  /// False for sequences and for optionals of them; `element` and `dimensions` are then those of their elements,
-  /// and `Session.run(values:)` takes and gives them.
+  /// False for sequences and maps and for optionals of them; `element` and `dimensions` are then those of their
+  /// elements, and `Session.run(values:)` takes and gives them.
   public let isTensor: Bool
+  /// The classes that the columns of an output stand for, as far as the model says (`CompileOptions.mapsAsTensors`).
+  public let labels: PortLabels?
 }
 
 /// One node, ready to be planned.
@@ -75,7 +80,8 @@ public final class Program: Sendable {
 
   /// - Parameter batching: nil for a sub-graph.
   init(
-    graph: Graph, nodes: [CompiledNode], options: CompileOptions, batching: Batching?
+    graph: Graph, nodes: [CompiledNode], options: CompileOptions, batching: Batching?,
+    labels: [String: PortLabels] = [:]
   ) throws(EngineError) {
     self.graph = graph
     self.nodes = nodes
@@ -83,13 +89,15 @@ public final class Program: Sendable {
     let isBody = batching == nil
     self.isBody = isBody
     inputs = isBody ? [] : try Self.ports(graph.inputs, graph)
-    outputs = isBody ? [] : try Self.ports(graph.outputs, graph)
+    outputs = isBody ? [] : try Self.ports(graph.outputs, graph, labels)
     statistics = ProgramStatistics(graph)
     self.batching = batching ?? .none(reason: "it is a sub-graph")
     quantizesByRequest = nodes.contains { $0.node.attributes.int(FusedOperator.perRequest) ?? 0 != 0 }
   }
 
-  private static func ports(_ ids: [ValueID], _ graph: Graph) throws(EngineError) -> [Port] {
+  private static func ports(_ ids: [ValueID], _ graph: Graph, _ labels: [String: PortLabels] = [:])
+    throws(EngineError) -> [Port]
+  {
     var ports: [Port] = []
     for id in ids {
       let value = graph[id]
@@ -104,13 +112,17 @@ public final class Program: Sendable {
         type = inner
         isTensor = false
       }
+      if case .map(_, let inner)? = type {
+        type = inner
+        isTensor = false
+      }
       guard let tensor = type?.tensor else {
         throw .invalidModel("value '\(value.name)' is no tensor, or its type is not known")
       }
       ports.append(
         Port(
           name: value.name, element: tensor.element, dimensions: tensor.dimensions, isOptional: isOptional,
-          isTensor: isTensor))
+          isTensor: isTensor, labels: labels[value.name]))
     }
     return ports
   }

@@ -8,6 +8,8 @@ extension RuntimeValue {
     switch (type, self) {
     case (.tensor(let type), .tensor(let tensor)): tensor.type == type.element
     case (.sequence(let element), .sequence(let values)): values.allSatisfy { $0.fits(element) }
+    case (.map(let key, .tensor(let value)), .map(let keys, let values)):
+      keys.type == key && values.type == value.element
     case (.optional, .optional(nil)): true
     case (.optional(let element), .optional(let value?)): value.fits(element)
     case (.optional(let element), _): fits(element)
@@ -21,6 +23,7 @@ extension RuntimeValue {
     case .tensor(let tensor): tensor.type.name
     case .optional(nil): "an empty optional"
     case .optional(let value?): "an optional of \(value.typeName)"
+    case .map(let keys, let values): "a map from \(keys.type.name) to \(values.type.name)"
     case .sequence(let values): "a sequence of \(values.first?.typeName ?? "nothing")"
     }
   }

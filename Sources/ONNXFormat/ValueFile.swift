@@ -1,10 +1,10 @@
 public import Tensors
 
-/// Files that hold one value of any kind, as in the test cases of ONNX: a `TensorProto`, `SequenceProto` or
-/// `OptionalProto` (https://github.com/onnx/onnx/blob/main/onnx/onnx-data.proto).
+/// Files that hold one value of any kind, as in the test cases of ONNX: a `TensorProto`, `SequenceProto`,
+/// `MapProto` or `OptionalProto` (https://github.com/onnx/onnx/blob/main/onnx/onnx-data.proto).
 public enum ValueFile {
   public enum Kind: Sendable {
-    case tensor, sequence, optional
+    case tensor, sequence, map, optional
   }
 
   /// - Parameter kind: of the value; the files do not say it themselves.
@@ -36,6 +36,7 @@ public enum ValueFile {
     switch kind {
     case .tensor: return .tensor(try TensorFile.read(bytes: bytes, limits: limits))
     case .sequence: return .sequence(try elements(bytes, limits, depth: depth))
+    case .map: return try map(bytes, limits, depth: depth)
     case .optional: return .optional(try elements(bytes, limits, depth: depth).last)
     }
   }
@@ -51,14 +52,38 @@ public enum ValueFile {
       switch field.number {
       case 3: kind = .tensor
       case 5: kind = .sequence
+      case 6: kind = .map
       case 7: kind = .optional
-      case 4, 6: throw .malformed("sparse tensors and maps as elements of a value are not supported")
+      case 4: throw .malformed("sparse tensors as elements of a value are not supported")
       default: continue
       }
       if values.count == limits.messages { throw .tooManyMessages(limit: limits.messages) }
       values.append(try read(field.bytes, kind, limits, depth: depth + 1))
     }
     return values
+  }
+
+  /// A map of scalars. Keys may come in any order.
+  private static func map(
+    _ bytes: UnsafeRawBufferPointer, _ limits: LoadLimits, depth: Int
+  ) throws(ONNXFormatError) -> RuntimeValue {
+    var fields = FieldReader(bytes: bytes)
+    var integers: [Int] = []
+    var strings: [String] = []
+    var values: [Tensor] = []
+    while let field = try fields.next(packed: 3) {
+      switch field.number {
+      case 3: integers += try FieldReader.integers(field.bytes)
+      case 4: strings.append(String(decoding: field.bytes, as: UTF8.self))
+      case 5:
+        guard case .sequence(let elements) = try read(field.bytes, .sequence, limits, depth: depth + 1) else {
+          continue
+        }
+        values += elements.compactMap(\.tensor)
+      default: continue
+      }
+    }
+    return try MapAssembly.map(integers: integers, strings: strings, values)
   }
 }
 
@@ -69,12 +94,18 @@ private struct FieldReader {
 
   init(bytes: UnsafeRawBufferPointer) { self.bytes = bytes }
 
-  /// The next length-delimited field; nil at the end. Numbers are skipped.
-  mutating func next() throws(ONNXFormatError) -> (number: UInt64, bytes: UnsafeRawBufferPointer)? {
+  /// The next length-delimited field; nil at the end. Numbers are skipped, but for those of field `packed`, which come
+  /// as if they were a packed list of one.
+  mutating func next(packed: UInt64? = nil) throws(ONNXFormatError) -> (
+    number: UInt64, bytes: UnsafeRawBufferPointer
+  )? {
     while position < bytes.count {
       let tag = try integer()
       switch tag & 7 {
-      case 0: _ = try integer()
+      case 0:
+        let start = position
+        _ = try integer()
+        if tag >> 3 == packed { return (tag >> 3, UnsafeRawBufferPointer(rebasing: bytes[start..<position])) }
       case 1: try skip(8)
       case 2:
         let length = try integer()
@@ -87,6 +118,14 @@ private struct FieldReader {
       }
     }
     return nil
+  }
+
+  /// The numbers of a packed list of int64.
+  static func integers(_ bytes: UnsafeRawBufferPointer) throws(ONNXFormatError) -> [Int] {
+    var reader = FieldReader(bytes: bytes)
+    var values: [Int] = []
+    while reader.position < bytes.count { values.append(Int(truncatingIfNeeded: try reader.integer())) }
+    return values
   }
 
   private mutating func skip(_ count: Int) throws(ONNXFormatError) {

@@ -3,10 +3,15 @@ import GraphIR
 import Tensors
 
 /// Reads and compiles a model file; every error names the file.
-func loadProgram(_ path: String) throws(CommandFailure) -> (model: Model, program: Program) {
+/// - Parameter mapsAsTensors: what becomes of outputs that are maps, as `CompileOptions` says.
+func loadProgram(_ path: String, mapsAsTensors: Bool = true) throws(CommandFailure) -> (
+  model: Model, program: Program
+) {
   let model = try loadModel(path)
   do {
-    return (model, try Program.compile(model))
+    var options = CompileOptions()
+    options.mapsAsTensors = mapsAsTensors
+    return (model, try Program.compile(model, options: options))
   } catch {
     throw CommandFailure("\(path): \(error)")
   }

@@ -7,6 +7,7 @@ struct Run: ParsableCommand {
     abstract: "Runs one inference: inputs from an .npz file, outputs to another.",
     discussion: """
       The arrays of the inputs file are named like the model's inputs (`adze inspect MODEL` lists them).
+      Outputs that are no tensors, such as the class probabilities of a ZipMap, are printed as one JSON object.
 
       adze run model.onnx --inputs in.npz --outputs out.npz
       """)
@@ -21,7 +22,7 @@ struct Run: ParsableCommand {
   }
 
   func run() throws {
-    let (_, program) = try loadProgram(model)
+    let (_, program) = try loadProgram(model, mapsAsTensors: false)
     let arrays = try loadArrays(inputs)
     var bound: [Tensor] = []
     for port in program.inputs {
@@ -34,9 +35,15 @@ struct Run: ParsableCommand {
     }
     let session = Session(program, team: ThreadTeam(threads: threads ?? CPU.threadsAvailable))
     do {
-      let results = try session.run(bound)
-      let named = zip(program.outputs, results).map { (name: $0.name, tensor: $1) }
-      try Npz.write(named, path: outputs)
+      let results = try session.run(values: bound.map(RuntimeValue.tensor))
+      let named = zip(program.outputs, results)
+      try Npz.write(
+        named.compactMap { port, value in value.tensor.map { (name: port.name, tensor: $0) } }, path: outputs)
+      let others = named.filter { $1.tensor == nil }
+      if !others.isEmpty {
+        let members = others.map { ValueJSON.quoted($0.name) + ": " + ValueJSON.text($1) }
+        Console.result("{" + members.joined(separator: ",\n ") + "}")
+      }
     } catch {
       throw CommandFailure("\(error)")
     }

@@ -16,6 +16,9 @@ struct TensorComparison {
         if let text = difference(pair.0, expected: pair.1) { return "element \(index) \(text)" }
       }
       return nil
+    case (.map(let keys, let values), .map(let expectedKeys, let expectedValues)):
+      return difference(keys, expected: expectedKeys).map { "has other keys: it \($0)" }
+        ?? difference(values, expected: expectedValues)
     case (.optional(nil), .optional(nil)): return nil
     case (.optional(let left?), .optional(let right?)): return difference(left, expected: right)
     // An optional's element may stand for the optional.

@@ -10,7 +10,9 @@ final class ModelRunner {
   /// - Throws: `CompressionError.model` for what the engine cannot compile.
   convenience init(_ model: Model, _ resources: Resources) throws(CompressionError) {
     do {
-      self.init(try Program.compile(model), resources)
+      var options = CompileOptions()
+      options.mapsAsTensors = true
+      self.init(try Program.compile(model, options: options), resources)
     } catch {
       throw .model("\(error)")
     }

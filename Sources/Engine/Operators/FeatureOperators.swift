@@ -3,247 +3,208 @@ import Tensors
 
 extension EngineTable {
   static let classicalOperators: [OperatorEntry] = [
-    entry("Scaler") {
-      ScalerOperator(offset: try $0.node.floats("offset") ?? [], scale: try $0.node.floats("scale") ?? [])
+    shaped("Scaler") { try ScalerOperator($0) },
+    shaped("Normalizer") { try NormalizerOperator($0) },
+    shaped("Binarizer") { try BinarizerOperator($0) },
+    shaped("Imputer") { try ImputerOperator($0) },
+    shaped("FeatureVectorizer") { try FeatureVectorizerOperator($0) },
+    either("ArrayFeatureExtractor") { try FeatureExtractorOperator.implementation($0) },
+    either("LabelEncoder") { try LabelEncoderOperator.implementation($0) },
+    either("CategoryMapper") { .dynamic(try CategoryMapperOperator($0)) },
+    either("OneHotEncoder") { try OneHotEncoderOperator.implementation($0) },
+    shaped("LinearRegressor") { try LinearModelOperator($0, isClassifier: false) },
+    either("LinearClassifier") {
+      try ClassLabels.implementation($0, integers: "classlabels_ints") {
+        try LinearModelOperator($0, isClassifier: true)
+      }
     },
-    entry("Normalizer") { NormalizerOperator(norm: try $0.node.choice("norm", default: .max)) },
-    entry("Binarizer") { BinarizerOperator(threshold: try $0.node.float("threshold", default: 0)) },
-    entry("Imputer") { try ImputerOperator($0.node) },
-    entry("ArrayFeatureExtractor") { _ in FeatureExtractorOperator() },
-    entry("LabelEncoder") { try LabelEncoderOperator($0) },
-    entry("LinearRegressor") { try LinearModelOperator($0.node, isClassifier: false) },
-    entry("LinearClassifier") { try LinearModelOperator($0.node, isClassifier: true) },
-    entry("TreeEnsemble") { try TreeRegressorOperator($0) },
-    entry("TreeEnsembleRegressor") { try TreeRegressorOperator($0) },
-    entry("TreeEnsembleClassifier") { try TreeClassifierOperator($0.node) },
+    shaped("SVMRegressor") { try SupportVectorRegressor($0) },
+    either("SVMClassifier") {
+      try ClassLabels.implementation($0, integers: "classlabels_ints") { try SupportVectorClassifier($0) }
+    },
+    either("TreeEnsemble") { try treeEnsemble($0) },
+    either("TreeEnsembleRegressor") { try treeEnsemble($0) },
+    either("TreeEnsembleClassifier") { try treeEnsemble($0) },
+    either("ZipMap") { .dynamic(try ZipMapOperator($0.node)) },
+    either("DictVectorizer") { .dynamic(try DictVectorizerOperator($0)) },
+    either("CastMap") { .dynamic(try CastMapOperator($0.node)) },
   ]
 
-  private static func entry(_ type: String, _ make: @escaping OperatorEntry.DynamicFactory) -> OperatorEntry {
-    OperatorEntry(dynamic: OperatorName(domain: "ai.onnx.ml", type: type), make: make)
+  /// What the domain computes with.
+  static let classicalNumbers: [ElementType] = [.float32, .float64, .int32, .int64]
+
+  private static func shaped(_ type: String, _ make: @escaping OperatorEntry.Factory) -> OperatorEntry {
+    OperatorEntry(
+      OperatorName(domain: "ai.onnx.ml", type: type), types: classicalNumbers, widensHalves: false, make: make
+    )
+  }
+
+  private static func either(
+    _ type: String, _ make: @escaping @Sendable (OperatorSource) throws -> OperatorImplementation
+  ) -> OperatorEntry {
+    OperatorEntry(either: OperatorName(domain: "ai.onnx.ml", type: type), make: make)
   }
 }
 
-private func tensor(_ inputs: [RuntimeValue?], _ index: Int) throws -> Tensor {
-  guard let tensor = inputs[index]?.tensor else {
-    throw OperatorFailure.invalid("input \(index) is no tensor")
+/// `Scaler`: (x - offset) * scale, one pair for all features or one for each; in float64 for float64 features.
+struct ScalerOperator: ShapedOperator {
+  private let element: ElementType
+  private let offset: [Float]
+  private let scale: [Float]
+
+  init(_ source: OperatorSource) throws {
+    element = try source.element(0, in: EngineTable.classicalNumbers)
+    offset = try source.node.floats("offset") ?? []
+    scale = try source.node.floats("scale") ?? []
   }
-  return tensor
-}
 
-/// `Scaler`: (x - offset) * scale, one pair for all features or one for each.
-struct ScalerOperator: DynamicOperator {
-  let offset: [Float]
-  let scale: [Float]
-
-  func run(_ inputs: [RuntimeValue?], _ context: DynamicContext) throws -> [RuntimeValue] {
-    let x = try tensor(inputs, 0)
+  func prepare(_ request: PrepareRequest) throws -> Kernel {
+    let x = try request.input(0)
     let columns = x.shape.dimensions.last ?? 1
     for list in [offset, scale] where list.count != 1 && list.count != columns {
       throw OperatorFailure.invalid("\(list.count) offsets or scales for \(columns) features")
     }
-    let values = try FeatureRows.doubles(x).enumerated().map { position, value in
-      let column = position % max(columns, 1)
-      return (Float(value) - offset[offset.count == 1 ? 0 : column]) * scale[scale.count == 1 ? 0 : column]
+    if x.elementCount == 0 { return .nothing }
+    let offsets = offset.count == columns ? offset : Array(repeating: offset[0], count: columns)
+    let scales = scale.count == columns ? scale : Array(repeating: scale[0], count: columns)
+    let reader = FeatureReader(element: element, columns: columns)
+    let isDouble = element == .float64
+    return Kernel(
+      "scaler", units: x.elementCount / columns, costPerUnit: columns, threads: request.threads,
+      threadScratch: isDouble ? 0 : reader.scratchBytes(rows: 1)
+    ) { operands, range in
+      for row in range {
+        let y = operands.output(0, as: Float.self) + row * columns
+        if isDouble {
+          let x = operands.input(0, as: Double.self) + row * columns
+          for index in 0..<columns {
+            y[index] = Float((x[index] - Double(offsets[index])) * Double(scales[index]))
+          }
+        } else {
+          let x = reader.rows(row, 1, of: operands.rawInput(0), scratch: operands.threadScratch)
+          for index in 0..<columns { y[index] = (x[index] - offsets[index]) * scales[index] }
+        }
+      }
     }
-    return [.tensor(try Tensor(shape: x.shape, values))]
   }
 }
 
-/// `Normalizer`: each sample divided by its norm; a norm of 0 divides nothing.
-struct NormalizerOperator: DynamicOperator {
-  enum Norm: String, CaseIterable, Sendable {
+/// `Normalizer`: each sample divided by its norm; a norm of 0 divides nothing. MAX is the largest feature, not the
+/// largest magnitude.
+struct NormalizerOperator: ShapedOperator {
+  private enum Norm: String, CaseIterable, Sendable {
     case max = "MAX"
     case l1 = "L1"
     case l2 = "L2"
   }
-  let norm: Norm
+  private let element: ElementType
+  private let norm: Norm
 
-  func run(_ inputs: [RuntimeValue?], _ context: DynamicContext) throws -> [RuntimeValue] {
-    let features = try FeatureRows(inputs[0])
-    var results: [Float] = []
-    for row in 0..<features.rows {
-      let sample = features[row]
-      let length =
-        switch norm {
-        case .max: sample.max() ?? 0
-        case .l1: sample.reduce(0) { $0 + abs($1) }
-        case .l2: sample.reduce(0) { $0 + $1 * $1 }.squareRoot()
+  init(_ source: OperatorSource) throws {
+    element = try source.element(0, in: EngineTable.classicalNumbers)
+    norm = try source.node.choice("norm", default: .max)
+  }
+
+  func prepare(_ request: PrepareRequest) throws -> Kernel {
+    let shape = try FeatureShape(request.input(0).shape)
+    let reader = FeatureReader(element: element, columns: shape.columns)
+    let (norm, columns) = (norm, shape.columns)
+    return Kernel(
+      "normalizer", units: shape.rows, costPerUnit: columns * 4, threads: request.threads,
+      threadScratch: reader.scratchBytes(rows: 1)
+    ) { operands, range in
+      for row in range {
+        let x = reader.rows(row, 1, of: operands.rawInput(0), scratch: operands.threadScratch)
+        var length: Float = norm == .max ? -.greatestFiniteMagnitude : 0
+        for index in 0..<columns {
+          switch norm {
+          case .max: length = Swift.max(length, x[index])
+          case .l1: length += abs(x[index])
+          case .l2: length += x[index] * x[index]
+          }
         }
-      results += sample.map { Float(length == 0 ? $0 : $0 / length) }
+        if norm == .l2 { length.formSquareRoot() }
+        let y = operands.output(0, as: Float.self) + row * columns
+        for index in 0..<columns { y[index] = length == 0 ? x[index] : x[index] / length }
+      }
     }
-    return [.tensor(try Tensor(shape: try tensor(inputs, 0).shape, results))]
   }
 }
 
 /// `Binarizer`: 1 above the threshold, else 0.
-struct BinarizerOperator: DynamicOperator {
-  let threshold: Float
+struct BinarizerOperator: ShapedOperator {
+  private let threshold: Double
 
-  func run(_ inputs: [RuntimeValue?], _ context: DynamicContext) throws -> [RuntimeValue] {
-    let x = try tensor(inputs, 0)
-    return [.tensor(try x.type.withArithmetic(Worker(x: x, threshold: Double(threshold))))]
+  init(_ source: OperatorSource) throws { threshold = Double(try source.node.float("threshold", default: 0)) }
+
+  func prepare(_ request: PrepareRequest) throws -> Kernel {
+    try request.input(0).element.withArithmetic(Maker(request: request, threshold: threshold))
   }
 
-  private struct Worker: ArithmeticVisitor {
-    let x: Tensor
+  private struct Maker: ArithmeticVisitor {
+    let request: PrepareRequest
     let threshold: Double
-    func visit<Element: ArithmeticElement>(_: Element.Type) throws -> Tensor {
-      try Tensor(
-        shape: x.shape, x.array(of: Element.self).map { $0.asDouble > threshold ? Element.one : Element.zero }
-      )
+    func visit<Element: ArithmeticElement>(_: Element.Type) throws -> Kernel {
+      let threshold = threshold
+      return Kernel(
+        "binarizer", units: try request.input(0).elementCount, costPerUnit: 2, threads: request.threads
+      ) { operands, range in
+        let (x, y) = (operands.input(0, as: Element.self), operands.output(0, as: Element.self))
+        for index in range { y[index] = x[index].asDouble > threshold ? Element.one : Element.zero }
+      }
     }
   }
 }
 
 /// `Imputer`: a value in place of the one that stands for a missing feature.
-struct ImputerOperator: DynamicOperator {
+struct ImputerOperator: ShapedOperator {
   private let floats: [Float]
   private let integers: [Int]
   private let missing: Float
   private let missingInteger: Int
 
-  init(_ node: Node) throws {
+  init(_ source: OperatorSource) throws {
+    let node = source.node
     floats = try node.floats("imputed_value_floats") ?? []
     integers = try node.ints("imputed_value_int64s") ?? []
     missing = try node.float("replaced_value_float", default: 0)
     missingInteger = try node.int("replaced_value_int64", default: 0)
   }
 
-  func run(_ inputs: [RuntimeValue?], _ context: DynamicContext) throws -> [RuntimeValue] {
-    let x = try tensor(inputs, 0)
-    let columns = max(x.shape.dimensions.last ?? 1, 1)
-    let count = x.type == .int64 ? integers.count : floats.count
-    if count != 1 && count != columns {
-      throw OperatorFailure.invalid("\(count) values to put in for \(columns) features")
-    }
-    func place(_ position: Int) -> Int { count == 1 ? 0 : position % columns }
-    switch x.type {
-    case .int64:
-      let values = x.array(of: Int.self).enumerated().map { $1 == missingInteger ? integers[place($0)] : $1 }
-      return [.tensor(try Tensor(shape: x.shape, values))]
-    case .float32:
-      let isMissing: (Float) -> Bool = { missing.isNaN ? $0.isNaN : $0 == missing }
-      let values = x.array(of: Float.self).enumerated().map { isMissing($1) ? floats[place($0)] : $1 }
-      return [.tensor(try Tensor(shape: x.shape, values))]
-    default: throw OperatorFailure.type(x.type)
+  func prepare(_ request: PrepareRequest) throws -> Kernel {
+    switch try request.input(0).element {
+    case .float32: try kernel(request, floats, missing)
+    case .float64: try kernel(request, floats.map(Double.init), Double(missing))
+    case .int64: try kernel(request, integers.map(Int64.init), Int64(missingInteger))
+    case .int32:
+      try kernel(request, integers.map { Int32(clamping: $0) }, Int32(exactly: missingInteger))
+    case let other: throw OperatorFailure.type(other)
     }
   }
-}
 
-/// `ArrayFeatureExtractor`: columns by index.
-struct FeatureExtractorOperator: DynamicOperator {
-  func run(_ inputs: [RuntimeValue?], _ context: DynamicContext) throws -> [RuntimeValue] {
-    var x = try tensor(inputs, 0)
-    if x.shape.rank < 1 { throw OperatorFailure.invalid("features have no axis") }
-    if x.shape.rank == 1 { x = try x.reshaped(to: [1, x.shape[0]]) }
-    let chosen = try tensor(inputs, 1)
-    guard chosen.type == .int64 else { throw OperatorFailure.type(chosen.type) }
-    let indices = chosen.array(of: Int.self)
-    let columns = x.shape[x.shape.rank - 1]
-    if let wrong = indices.first(where: { $0 < 0 || $0 >= columns }) {
-      throw OperatorFailure.invalid("feature \(wrong) of \(columns) is asked for")
-    }
-    return [.tensor(try SliceSelection.take(indices, of: x, axis: x.shape.rank - 1))]
-  }
-}
-
-/// `LabelEncoder`: one value for each key, and a default for all others.
-struct LabelEncoderOperator: DynamicOperator {
-  /// Strings by their bytes, numbers by their float64; every NaN is one key.
-  private enum Key: Hashable {
-    case text([UInt8])
-    case integer(Int)
-    case number(UInt64)
-  }
-  private let places: [Key: Int]
-  /// Values, then the default.
-  private let values: Tensor
-
-  init(_ source: OperatorSource) throws {
-    let node = source.node
-    var keys: Tensor
-    var values: Tensor
-    if let classes = try node.strings("classes_strings") {
-      // Version 1: strings and their places, in whichever direction the input's type asks for.
-      let strings = try Tensor(shape: [classes.count], strings: classes)
-      let numbers = try Tensor(shape: [classes.count], Array(classes.indices))
-      (keys, values) = source.element(0) == .string ? (strings, numbers) : (numbers, strings)
-    } else {
-      guard let given = try Self.list(node, "keys"), let results = try Self.list(node, "values") else {
-        throw OperatorFailure.invalid("keys or values are missing")
-      }
-      (keys, values) = (given, results)
-    }
-    if keys.elementCount != values.elementCount {
-      throw OperatorFailure.invalid("\(keys.elementCount) keys for \(values.elementCount) values")
-    }
-    if let element = source.element(0), element != keys.type { throw OperatorFailure.type(element) }
-    let count = keys.elementCount
-    places = Dictionary(
-      try Self.keys(keys).enumerated().map { ($1, $0) }, uniquingKeysWith: { first, _ in first })
-    var joined = try Tensor(type: values.type, shape: [count + 1])
-    let fallback = try Self.fallback(node, values.type)
-    if let strings = values.strings, let last = fallback.strings?.first {
-      joined = try Tensor(shape: [count + 1], strings: strings + [last])
-    } else {
-      let width = values.type.bitWidth / 8
-      joined.withMutableBytes { target in
-        values.withBytes { target.copyMemory(from: $0) }
-        fallback.withBytes { source in
-          UnsafeMutableRawBufferPointer(rebasing: target[(count * width)...]).copyMemory(from: source)
+  /// - Parameter missing: nil when no element can be it.
+  private func kernel<Element: ArithmeticElement>(
+    _ request: PrepareRequest, _ given: [Element], _ missing: Element?
+  ) throws -> Kernel {
+    let x = try request.input(0)
+    let columns = x.shape.dimensions.last ?? 1
+    if given.isEmpty { throw OperatorFailure.invalid("no values of type \(x.element.name) to put in") }
+    if x.elementCount == 0 { return .nothing }
+    // A list of any other length gives its first value to all features, as in onnxruntime.
+    let values = given.count == columns ? given : Array(repeating: given[0], count: columns)
+    // NaN stands for every NaN.
+    let isNaN = missing.map { $0 != $0 } ?? false
+    return Kernel(
+      "imputer", units: x.elementCount / columns, costPerUnit: columns * 2, threads: request.threads
+    ) { operands, range in
+      for row in range {
+        let x = operands.input(0, as: Element.self) + row * columns
+        let y = operands.output(0, as: Element.self) + row * columns
+        for index in 0..<columns {
+          let isMissing = isNaN ? x[index] != x[index] : x[index] == missing
+          y[index] = isMissing ? values[index] : x[index]
         }
       }
-    }
-    self.values = joined
-  }
-
-  func run(_ inputs: [RuntimeValue?], _ context: DynamicContext) throws -> [RuntimeValue] {
-    let x = try tensor(inputs, 0)
-    let indices = try Self.keys(x).map { places[$0] ?? values.elementCount - 1 }
-    return [.tensor(try SliceSelection.take(indices, of: values, axis: 0).reshaped(to: x.shape))]
-  }
-
-  private static func list(_ node: Node, _ name: String) throws -> Tensor? {
-    if let tensor = try node.tensor(name + "_tensor") {
-      return try tensor.reshaped(to: [tensor.elementCount])
-    }
-    if let list = try node.strings(name + "_strings"), !list.isEmpty {
-      return try Tensor(shape: [list.count], strings: list)
-    }
-    if let list = try node.ints(name + "_int64s"), !list.isEmpty {
-      return try Tensor(shape: [list.count], list)
-    }
-    if let list = try node.floats(name + "_floats") { return try Tensor(shape: [list.count], list) }
-    return nil
-  }
-
-  private static func fallback(_ node: Node, _ type: ElementType) throws -> Tensor {
-    if let tensor = try node.tensor("default_tensor") {
-      if tensor.type != type || tensor.elementCount != 1 { throw OperatorFailure.type(tensor.type) }
-      return tensor
-    }
-    switch type {
-    case .string:
-      return try Tensor(shape: [1], strings: [try node.string("default_string", default: "_Unused")])
-    case .int64: return try Tensor(shape: [1], [try node.int("default_int64", default: -1)])
-    case .float32: return try Tensor(shape: [1], [try node.float("default_float", default: -0.0)])
-    case .float64: return try Tensor(shape: [1], [Double(try node.float("default_float", default: -0.0))])
-    case .int16, .int32: return try type.withArithmetic(MinusOne())
-    default: throw OperatorFailure.type(type)
-    }
-  }
-
-  private struct MinusOne: ArithmeticVisitor {
-    func visit<Element: ArithmeticElement>(_: Element.Type) throws -> Tensor {
-      try Tensor(shape: [1], [Element(saturating: -1)])
-    }
-  }
-
-  private static func keys(_ tensor: Tensor) throws -> [Key] {
-    if let strings = tensor.strings { return strings.map { .text(Array($0.utf8)) } }
-    if tensor.type == .int64 { return tensor.array(of: Int.self).map(Key.integer) }
-    return try FeatureRows.doubles(tensor).map { value in
-      .number(value.isNaN ? Double.nan.bitPattern : (value == 0 ? 0 : value.bitPattern))
     }
   }
 }

@@ -41,7 +41,7 @@ struct OptimizerOperator: DynamicOperator {
     let tensors = try inputs.indices.map { try ValueInputs(inputs).tensor($0) }
     let states = method == .adam ? 2 : 1
     let count = (tensors.count - 2) / (2 + states)
-    guard let rate = try FeatureRows.doubles(tensors[0]).first, tensors[1].type == .int64,
+    guard let rate = try tensors[0].doubles().first, tensors[1].type == .int64,
       let step = tensors[1].array(of: Int.self).first
     else { throw OperatorFailure.invalid("rate and step must be scalars") }
     var outputs = [Tensor?](repeating: nil, count: count * (1 + states))
@@ -50,7 +50,7 @@ struct OptimizerOperator: DynamicOperator {
       if group.contains(where: { $0.shape != group[0].shape }) {
         throw OperatorFailure.invalid("tensor \(index), its gradient and its state differ in shape")
       }
-      let columns = try group.map(FeatureRows.doubles)
+      let columns = try group.map { try $0.doubles() }
       var results = [[Double]](repeating: [], count: 1 + states)
       for position in columns[0].indices {
         let updated = update(columns.map { $0[position] }, rate, step)

@@ -14,6 +14,8 @@ extension ValueType {
       TensorType.merge(declared: a, inferred: b).map(ValueType.sparseTensor)
     case (.sequence(let a), .sequence(let b)): merge(declared: a, inferred: b).map(ValueType.sequence)
     case (.optional(let a), .optional(let b)): merge(declared: a, inferred: b).map(ValueType.optional)
+    case (.map(let key, let a), .map(let other, let b)) where key == other:
+      merge(declared: a, inferred: b).map { .map(key: key, value: $0) }
     default: declared == inferred ? declared : nil
     }
   }

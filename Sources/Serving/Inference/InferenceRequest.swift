@@ -1,3 +1,4 @@
+import Engine
 import GraphIR
 import Tensors
 
@@ -9,12 +10,18 @@ public struct TensorPort: Sendable, Equatable {
   public let dimensions: [Dimension]?
   /// True for an input that has a default in the model and may be left out.
   public let isOptional: Bool
+  /// The classes that the columns of an output stand for, as far as the model says.
+  public let labels: PortLabels?
 
-  public init(name: String, element: ElementType, dimensions: [Dimension]?, isOptional: Bool = false) {
+  public init(
+    name: String, element: ElementType, dimensions: [Dimension]?, isOptional: Bool = false,
+    labels: PortLabels? = nil
+  ) {
     self.name = name
     self.element = element
     self.dimensions = dimensions
     self.isOptional = isOptional
+    self.labels = labels
   }
 }
 

@@ -93,6 +93,7 @@ public final class Servable: Sendable {
 extension TensorPort {
   init(_ port: Port) {
     self.init(
-      name: port.name, element: port.element, dimensions: port.dimensions, isOptional: port.isOptional)
+      name: port.name, element: port.element, dimensions: port.dimensions, isOptional: port.isOptional,
+      labels: port.labels)
   }
 }

@@ -72,6 +72,7 @@ struct VersionLoader: Sendable {
     options.tensorLimit = min(options.tensorLimit, configuration.maximumRunBytes)
     // Answers must not depend on who else is in the batch.
     options.dynamicQuantization = .perRequest
+    options.mapsAsTensors = true
     return options
   }
 

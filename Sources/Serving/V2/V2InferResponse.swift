@@ -12,7 +12,8 @@ struct V2InferResponse: Sendable {
     for (index, output) in binding.outputs.enumerated() {
       guard let classes = output.classes else { continue }
       tensors[index] = try V2Classification.top(
-        classes, of: tensors[index], isBatched: model.maximumBatchSize > 0)
+        classes, of: tensors[index], isBatched: model.maximumBatchSize > 0,
+        labels: model.outputs[output.index].labels)
     }
     var writer = JSONWriter()
     writer.bytes.reserveCapacity(Self.estimatedBytes(tensors, binding.outputs))

@@ -1,3 +1,4 @@
+import Engine
 import GraphIR
 
 /// The V2 protocol's description of a model version.
@@ -20,15 +21,28 @@ enum V2ModelMetadata {
     return ["max_batch_size": size, "unbatched_because": .string(reason)]
   }
 
-  /// Name, datatype and shape of each port; -1 stands for what a request decides.
+  /// Name, datatype and shape of each port; -1 stands for what a request decides. Outputs whose columns are classes
+  /// name them in `parameters`.
   static func ports(_ ports: [TensorPort]) -> JSONValue {
     .array(
       ports.map { port in
-        [
-          "name": .string(port.name), "datatype": .string(port.element.v2Name),
-          "shape": shape(port.dimensions),
+        var members = [
+          JSONValue.Member(name: "name", value: .string(port.name)),
+          JSONValue.Member(name: "datatype", value: .string(port.element.v2Name)),
+          JSONValue.Member(name: "shape", value: shape(port.dimensions)),
         ]
+        if let labels = port.labels {
+          members.append(JSONValue.Member(name: "parameters", value: ["labels": .array(names(labels))]))
+        }
+        return .object(members)
       })
+  }
+
+  private static func names(_ labels: PortLabels) -> [JSONValue] {
+    switch labels {
+    case .integers(let integers): integers.map(JSONValue.int)
+    case .strings(let strings): strings.map(JSONValue.string)
+    }
   }
 
   /// A shape of unknown rank goes as one unknown extent: the protocol has no other form for it.
