@@ -16,7 +16,7 @@ def mutate(rng, seeds):
     """(model, [input …]) made from one of `seeds`, which have that form."""
     model, inputs = rng.choice(seeds)
     if rng.random() < 0.3:
-        model = change_bytes(rng, model, [other for other, _ in rng.sample(seeds, 2)])
+        model = change_bytes(rng, model, [other for other, _ in rng.sample(seeds, min(2, len(seeds)))])
     else:
         model = change_structure(rng, model)
     inputs = [change_input(rng, data) if rng.random() < 0.3 else data for data in inputs]
