@@ -56,10 +56,19 @@ struct OperatorEntry: Sendable {
   }
 
   /// An operator that is one or the other, as the types tell.
-  init(either op: OperatorName, make: @escaping @Sendable (OperatorSource) throws -> OperatorImplementation) {
+  /// - Parameter types: the element types that input 0 may have when it is a tensor; nil when `make` sees to it.
+  init(
+    either op: OperatorName, types: [ElementType]? = nil,
+    make: @escaping @Sendable (OperatorSource) throws -> OperatorImplementation
+  ) {
     self.op = op
     typedInput = 0
-    self.make = make
+    self.make = { source in
+      if let types, let element = source.element(0), !types.contains(element) {
+        throw OperatorFailure.type(element)
+      }
+      return try make(source)
+    }
   }
 
   func implementation(_ source: OperatorSource) throws -> OperatorImplementation { try make(source) }

@@ -72,7 +72,7 @@ enum OperatorListing {
   /// The names of `types`, well-known groups as one.
   static func summary(_ types: [ElementType]) -> String {
     if types.count == ElementType.allCases.count { return "all" }
-    if types.isEmpty { return "none" }
+    if types.isEmpty { return "a map, no tensor" }
     var rest = types
     var words: [(place: UInt8, text: String)] = []
     for group in groups where group.types.allSatisfy(rest.contains) {

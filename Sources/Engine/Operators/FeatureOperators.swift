@@ -9,25 +9,25 @@ extension EngineTable {
     shaped("Imputer") { try ImputerOperator($0) },
     shaped("FeatureVectorizer") { try FeatureVectorizerOperator($0) },
     either("ArrayFeatureExtractor") { try FeatureExtractorOperator.implementation($0) },
-    either("LabelEncoder") { try LabelEncoderOperator.implementation($0) },
-    either("CategoryMapper") { .dynamic(try CategoryMapperOperator($0)) },
-    either("OneHotEncoder") { try OneHotEncoderOperator.implementation($0) },
+    either("LabelEncoder", [.float32, .float64, .int16, .int32, .int64, .string]) { try LabelEncoderOperator.implementation($0) },
+    either("CategoryMapper", [.int64, .string]) { .dynamic(try CategoryMapperOperator($0)) },
+    either("OneHotEncoder", classicalNumbers + [.string]) { try OneHotEncoderOperator.implementation($0) },
     shaped("LinearRegressor") { try LinearModelOperator($0, isClassifier: false) },
-    either("LinearClassifier") {
+    either("LinearClassifier", classicalNumbers) {
       try ClassLabels.implementation($0, integers: "classlabels_ints") {
         try LinearModelOperator($0, isClassifier: true)
       }
     },
     shaped("SVMRegressor") { try SupportVectorRegressor($0) },
-    either("SVMClassifier") {
+    either("SVMClassifier", classicalNumbers) {
       try ClassLabels.implementation($0, integers: "classlabels_ints") { try SupportVectorClassifier($0) }
     },
     either("TreeEnsemble") { try treeEnsemble($0) },
     either("TreeEnsembleRegressor") { try treeEnsemble($0) },
     either("TreeEnsembleClassifier") { try treeEnsemble($0) },
-    either("ZipMap") { .dynamic(try ZipMapOperator($0.node)) },
-    either("DictVectorizer") { .dynamic(try DictVectorizerOperator($0)) },
-    either("CastMap") { .dynamic(try CastMapOperator($0.node)) },
+    either("ZipMap", .single) { .dynamic(try ZipMapOperator($0.node)) },
+    either("DictVectorizer", []) { .dynamic(try DictVectorizerOperator($0)) },
+    either("CastMap", []) { .dynamic(try CastMapOperator($0.node)) },
   ]
 
   /// What the domain computes with.
@@ -39,10 +39,12 @@ extension EngineTable {
     )
   }
 
+  /// - Parameter types: of input 0; none when that is a map, nil when `make` sees to it.
   private static func either(
-    _ type: String, _ make: @escaping @Sendable (OperatorSource) throws -> OperatorImplementation
+    _ type: String, _ types: [ElementType]? = nil,
+    _ make: @escaping @Sendable (OperatorSource) throws -> OperatorImplementation
   ) -> OperatorEntry {
-    OperatorEntry(either: OperatorName(domain: "ai.onnx.ml", type: type), make: make)
+    OperatorEntry(either: OperatorName(domain: "ai.onnx.ml", type: type), types: types, make: make)
   }
 }
 
