@@ -10,6 +10,8 @@ enum FusedOperator {
   /// Gemm and Conv with an activation.
   static let gemm = OperatorName(domain: domain, type: "Gemm")
   static let conv = OperatorName(domain: domain, type: "Conv")
+  /// x, scale, shift: BatchNormalization with constants, and what else is one number for each channel.
+  static let scaleShift = OperatorName(domain: domain, type: "ScaleShift")
   /// x, w, w_scale, w_zero_point, bias: rows of float32 x are quantized on the way.
   static let dynamicMatMul = OperatorName(domain: domain, type: "DynamicQuantizedMatMul")
   /// Its attribute: not 0 when the rows of each request have a scale of their own.
@@ -31,6 +33,7 @@ extension EngineTable {
       fusedRule(FusedOperator.matMul, like: "MatMul", inputs: 2...3, seen: [0, 1]),
       fusedRule(FusedOperator.gemm, like: "Gemm", inputs: 2...3, seen: [0, 1, 2]),
       fusedRule(FusedOperator.conv, like: "Conv", inputs: 2...3, seen: [0, 1, 2]),
+      fusedRule(FusedOperator.scaleShift, like: "Relu", inputs: 3...3, seen: [0]),
       fusedRule(FusedOperator.dynamicMatMul, like: "MatMulInteger", inputs: 3...5, seen: [0, 1]),
       fusedRule(FusedOperator.quantizedMatMul, like: "MatMulInteger", inputs: 2...9, seen: [0, 3]),
       fusedRule(FusedOperator.quantizedConv, like: "ConvInteger", inputs: 2...9, seen: [0, 3]),

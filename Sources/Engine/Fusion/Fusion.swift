@@ -18,6 +18,7 @@ enum Fusion {
     if isEnabled {
       changes += try joinErfGelu(&graph)
       changes += try joinBiases(&graph)
+      changes += try joinScaleShifts(&graph)
       changes += try joinActivations(&graph)
       changes += try joinQuantizedResults(&graph)
     }

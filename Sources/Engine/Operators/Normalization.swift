@@ -34,8 +34,8 @@ extension EngineTable {
     },
     OperatorEntry("LRN", types: .floats) { source in
       let attributes = try LRNAttributes(source.node)
-      if source.element(0) == .float32 { return LocalResponseNormalization<Float>(attributes: attributes) }
-      return LocalResponseNormalization<Double>(attributes: attributes)
+      if source.element(0) == .float32 { return VectorLocalResponseNormalization(attributes: attributes) }
+      return LocalResponseNormalization(attributes: attributes)
     },
     OperatorEntry("LpNormalization", types: .floats) { source in
       let (axis, p) = (try source.node.int("axis", default: -1), try source.node.int("p", default: 2))
@@ -230,41 +230,6 @@ struct GroupNormalization<Element: FloatElement>: ShapedOperator {
           for index in (channel * size)..<((channel + 1) * size) {
             y[index] = Element(Double(x[index]) * factor + offset)
           }
-        }
-      }
-    }
-  }
-}
-
-/// `LRN`: over `size` neighbouring channels.
-struct LocalResponseNormalization<Element: FloatElement>: ShapedOperator {
-  let attributes: LRNAttributes
-
-  func prepare(_ request: PrepareRequest) throws -> Kernel {
-    let input = try request.input(0).shape
-    if input.elementCount == 0 { return .nothing }
-    let channels = input[1]
-    let size = input.product(2..<input.rank)
-    let before = (attributes.size - 1) / 2
-    let after = attributes.size - 1 - before
-    let (alpha, beta, bias) = (
-      Double(attributes.alpha) / Double(attributes.size), Double(attributes.beta), Double(attributes.bias)
-    )
-    return Kernel(
-      "lrn", units: input[0] * channels, costPerUnit: size * (attributes.size + 20), threads: request.threads
-    ) { operands, range in
-      for plane in range {
-        let channel = plane % channels
-        let x: UnsafePointer<Element> = operands.input(0) + plane * size
-        let y: UnsafeMutablePointer<Element> = operands.output() + plane * size
-        let neighbours = max(-before, -channel)...min(after, channels - 1 - channel)
-        for index in 0..<size {
-          var squares = 0.0
-          for neighbour in neighbours {
-            let value = Double(x[index + neighbour * size])
-            squares += value * value
-          }
-          y[index] = Element(Double(x[index]) / pow(bias + alpha * squares, beta))
         }
       }
     }

@@ -262,7 +262,7 @@ private struct ChannelLayout {
 
 extension Tensor {
   /// The elements of a float32 or float64 tensor; nil for other types.
-  fileprivate var doubles: [Double]? {
+  var doubles: [Double]? {
     switch type {
     case .float32: array(of: Float.self).map(Double.init)
     case .float64: array(of: Double.self)
