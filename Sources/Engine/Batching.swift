@@ -31,6 +31,7 @@ public enum Batching: Sendable, Equatable {
     FusedOperator.matMul: { try RowRules.matMul(&$0, 0, 1) },
     FusedOperator.gemm: { try RowRules.gemm(&$0) },
     FusedOperator.conv: { try RowRules.leading(&$0, rows: [0]) },
+    FusedOperator.scaleShift: { try RowRules.leading(&$0, rows: [0]) },
     FusedOperator.quantizedMatMul: { try RowRules.matMul(&$0, 0, 3) },
     FusedOperator.quantizedConv: { try RowRules.leading(&$0, rows: [0]) },
     FusedOperator.dynamicMatMul: { context in
