@@ -79,7 +79,8 @@ enum EngineTable {
   static let families: [[OperatorEntry]] = [
     linearOperators, convolutionOperators, poolingOperators, unaryOperators, binaryOperators,
     selectionOperators,
-    rowOperators, normalizationOperators, scaleShiftOperators, reductionOperators, movementOperators, viewOperators,
+    rowOperators, normalizationOperators, scaleShiftOperators, reductionOperators, movementOperators,
+    viewOperators,
     constantOperators,
     castOperators, quantizationOperators, integerProductOperators, integerConvolutionOperators,
     gatherOperators, scatterOperators, padOperators, rearrangeOperators, searchOperators,

@@ -9,7 +9,9 @@ extension EngineTable {
     shaped("Imputer") { try ImputerOperator($0) },
     shaped("FeatureVectorizer") { try FeatureVectorizerOperator($0) },
     either("ArrayFeatureExtractor") { try FeatureExtractorOperator.implementation($0) },
-    either("LabelEncoder", [.float32, .float64, .int16, .int32, .int64, .string]) { try LabelEncoderOperator.implementation($0) },
+    either("LabelEncoder", [.float32, .float64, .int16, .int32, .int64, .string]) {
+      try LabelEncoderOperator.implementation($0)
+    },
     either("CategoryMapper", [.int64, .string]) { .dynamic(try CategoryMapperOperator($0)) },
     either("OneHotEncoder", classicalNumbers + [.string]) { try OneHotEncoderOperator.implementation($0) },
     shaped("LinearRegressor") { try LinearModelOperator($0, isClassifier: false) },

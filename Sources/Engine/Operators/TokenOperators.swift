@@ -10,7 +10,8 @@ struct RepeatedNGrams: ShapedOperator {
     let (length, tokens) = (try request.input(0).shape[1], try request.input(1).shape[1])
     let size = size
     return Kernel(
-      "ngram_repeat_block", units: try request.input(1).shape[0], costPerUnit: tokens + length * min(size, length),
+      "ngram_repeat_block", units: try request.input(1).shape[0],
+      costPerUnit: tokens + length * min(size, length),
       threads: request.threads
     ) { operands, range in
       for entry in range {
