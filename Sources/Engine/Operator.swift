@@ -17,16 +17,13 @@ struct OperandType: Sendable, Hashable {
 protocol ShapedOperator: Sendable {
   /// Chooses the computation for these shapes. Everything that can be decided or computed before the run
   /// is done here; what the kernel captures must not change afterwards.
-  /// - Throws: `OperatorFailure`, `GraphError` or `TensorError`.
+  /// - Throws: `OperatorFailure`, `GraphError` or `TensorError`; after `OperatorFailure.notKnown` the node runs as
+  ///   a dynamic step.
   func prepare(_ request: PrepareRequest) throws -> Kernel
 
   /// Inputs in whose memory output 0 may be computed when the input has the same size and is not read
   /// later. Only for kernels that read each element before they write it, at the same place.
   var inPlaceInputs: [Int] { get }
-
-  /// Inputs that `prepare` needs the elements of, though the shapes may do without. A node whose are not known
-  /// while planning runs as a dynamic step.
-  var knownInputs: [Int] { get }
 
   /// True when output 0 is input 0 under another shape: no kernel runs then.
   var isView: Bool { get }
@@ -37,7 +34,6 @@ protocol ShapedOperator: Sendable {
 
 extension ShapedOperator {
   var inPlaceInputs: [Int] { [] }
-  var knownInputs: [Int] { [] }
   var isView: Bool { false }
   func outputsFromTypes(_ inputs: [OperandType?]) throws -> [Tensor]? { nil }
 }
@@ -107,7 +103,8 @@ struct PrepareRequest {
     index < constants.count && isWeight[index] ? constants[index] : nil
   }
 
-  /// All elements of an int32 or int64 input that must be known before the run.
+  /// All elements of an int32 or int64 input.
+  /// - Throws: `.notKnown` when only the run tells them.
   func integers(_ index: Int) throws(OperatorFailure) -> [Int] {
     guard let tensor = constant(index) else { throw .notKnown(input: index) }
     switch tensor.type {

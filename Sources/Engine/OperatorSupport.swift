@@ -15,10 +15,13 @@ public struct OperatorSupport: Sendable {
   public let typedInput: Int
   /// The operator that it is rewritten to while the model is raised to the newest opset.
   public let replacement: OperatorName?
+  /// True when it is written with operators of ai.onnx while a model is compiled.
+  public let isRewritten: Bool
 
   /// Every operator that ONNX defines or the engine computes, by domain and name.
   public static let all: [OperatorSupport] = {
     let names = Set(OperatorVersions.all).union(EngineTable.all.filter { $0.domain != FusedOperator.domain })
+      .union(ContribOperators.all)
     return names.map(OperatorSupport.init).sorted {
       ($0.op.domain, $0.op.type) < ($1.op.domain, $1.op.type)
     }
@@ -33,6 +36,7 @@ public struct OperatorSupport: Sendable {
     self.op = op
     versions = OperatorVersions.versions(of: op) ?? []
     replacement = OpsetConverter.replacements[op]
+    isRewritten = ContribOperators.isKnown(op)
     guard let entry = EngineTable.entry(for: op), let rule = EngineTable.rule(for: op) else {
       isSupported = Self.expanded.contains(op)
       typedInput = 0

@@ -135,9 +135,8 @@ struct Planner {
 
   /// The types of the outputs when all are tensors of known shape that can lie in the arena.
   private func staticOutputs(_ compiled: CompiledNode, _ constants: [Tensor?]) throws -> [OperandType?]? {
-    guard case .shaped(let op) = compiled.runner.implementation else { return nil }
+    guard case .shaped = compiled.runner.implementation else { return nil }
     let node = compiled.node
-    for input in op.knownInputs where node.hasInput(input) && constants[input] == nil { return nil }
     var types: [ValueType?] = []
     for id in node.inputs {
       if case .dynamic = fact(id) { return nil }

@@ -96,7 +96,6 @@ struct WidenedOperator: ShapedOperator {
   }
 
   var isView: Bool { base.isView }
-  var knownInputs: [Int] { base.knownInputs }
 
   func outputsFromTypes(_ inputs: [OperandType?]) throws -> [Tensor]? { try base.outputsFromTypes(inputs) }
 

@@ -23,13 +23,15 @@ enum OperatorListing {
       versions = support.versions
       types = support.types.map(\.name)
       typed_input = support.typedInput
-      becomes = support.replacement?.description
+      becomes = support.replacement?.description ?? (support.isRewritten ? rewritten : nil)
     }
   }
 
   static func isComputed(_ support: OperatorSupport) -> Bool {
-    support.isSupported || support.replacement != nil
+    support.isSupported || support.isRewritten || support.replacement != nil
   }
+
+  private static let rewritten = "operators of ai.onnx"
 
   static func line(_ support: OperatorSupport) -> String {
     let versions = support.versions.isEmpty ? "" : "  since \(support.versions[0])"
@@ -56,6 +58,7 @@ enum OperatorListing {
 
   private static func types(_ support: OperatorSupport) -> String {
     if let replacement = support.replacement { return "becomes \(replacement)" }
+    if support.isRewritten { return "becomes \(rewritten)" }
     if !support.isSupported { return "not computed" }
     return (support.typedInput == 0 ? "" : "input \(support.typedInput): ") + summary(support.types)
   }

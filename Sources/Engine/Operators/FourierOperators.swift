@@ -34,7 +34,6 @@ private struct FourierWork {
 /// `DFT` along one axis; complex numbers lie side by side on the last axis.
 struct DFTOperator<Element: ArithmeticElement & BinaryFloatingPoint>: ShapedOperator {
   let attributes: FourierAttributes
-  var knownInputs: [Int] { [1, 2] }
 
   func prepare(_ request: PrepareRequest) throws -> Kernel {
     let shape = try request.input(0).shape
@@ -95,7 +94,6 @@ struct DFTOperator<Element: ArithmeticElement & BinaryFloatingPoint>: ShapedOper
 /// `STFT`: the transforms of frames that lie `frame_step` apart, each times the window.
 struct STFTOperator<Element: ArithmeticElement & BinaryFloatingPoint>: ShapedOperator {
   let attributes: FourierAttributes
-  var knownInputs: [Int] { [1, 3] }
 
   func prepare(_ request: PrepareRequest) throws -> Kernel {
     let signal = try request.input(0).shape

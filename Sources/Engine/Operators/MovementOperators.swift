@@ -101,7 +101,6 @@ struct ExpandOperator: ShapedOperator {
 
 /// `Slice`.
 struct SliceOperator: ShapedOperator {
-  var knownInputs: [Int] { [1, 2, 3, 4] }
   func prepare(_ request: PrepareRequest) throws -> Kernel {
     let input = try request.input(0)
     let starts = try request.integers(1)
@@ -155,7 +154,6 @@ struct ConcatOperator: ShapedOperator {
 /// `Split`.
 struct SplitOperator: ShapedOperator {
   let axis: Int
-  var knownInputs: [Int] { [1] }
 
   func prepare(_ request: PrepareRequest) throws -> Kernel {
     let input = try request.input(0)

@@ -15,7 +15,6 @@ extension EngineTable {
 /// `Pad`; negative pads cut.
 struct PadOperator: ShapedOperator {
   let attributes: PadAttributes
-  var knownInputs: [Int] { [1, 3] }
 
   func prepare(_ request: PrepareRequest) throws -> Kernel {
     let input = try request.input(0)

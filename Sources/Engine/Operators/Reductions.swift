@@ -39,7 +39,6 @@ private func reductionWalk(_ request: PrepareRequest) throws -> ReductionWalk {
 /// The `Reduce…` operators. Floats are added up in double precision, integers wrap around.
 struct Reduce<Element: ArithmeticElement>: ShapedOperator {
   let kind: ReductionKind
-  var knownInputs: [Int] { [1] }
 
   func prepare(_ request: PrepareRequest) throws -> Kernel {
     let walk = try reductionWalk(request)
@@ -210,7 +209,6 @@ private struct VectorReduction {
 /// `ReduceMax` (any) and `ReduceMin` (all) of booleans.
 private struct ReduceBool: ShapedOperator {
   let takesMaximum: Bool
-  var knownInputs: [Int] { [1] }
 
   func prepare(_ request: PrepareRequest) throws -> Kernel {
     let walk = try reductionWalk(request)

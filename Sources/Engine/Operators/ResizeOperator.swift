@@ -77,8 +77,6 @@ extension ResizeAttributes {
 struct NearestResizeOperator: ShapedOperator {
   let attributes: ResizeAttributes
 
-  var knownInputs: [Int] { [1, 2, 3] }
-
   func prepare(_ request: PrepareRequest) throws -> Kernel {
     let taps = try attributes.taps(request)
     return try request.input(0).element.withBitsOfWidth(Builder(taps: taps, request: request))
@@ -123,8 +121,6 @@ struct ResizeOperator<Element: ArithmeticElement, Work: ArithmeticElement & Bina
   ShapedOperator
 {
   let attributes: ResizeAttributes
-
-  var knownInputs: [Int] { [1, 2, 3] }
 
   func prepare(_ request: PrepareRequest) throws -> Kernel {
     let input = try request.input(0).shape

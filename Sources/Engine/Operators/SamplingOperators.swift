@@ -147,7 +147,6 @@ private struct Col2ImFactory: ArithmeticVisitor {
 
 /// `Col2Im`: blocks, one for each place of a window, added into an image.
 struct Col2ImOperator<Element: ArithmeticElement>: ShapedOperator {
-  var knownInputs: [Int] { [1, 2] }
   func prepare(_ request: PrepareRequest) throws -> Kernel {
     let output = try request.output().shape
     if output.elementCount == 0 { return .nothing }

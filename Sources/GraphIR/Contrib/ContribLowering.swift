@@ -42,6 +42,8 @@ public enum ContribOperators {
   /// The oldest opset that has all operators that these are written with.
   public static let opset = 24
 
+  public static func isKnown(_ op: OperatorName) -> Bool { forms[op] != nil }
+
   /// Every operator that is written with others, sorted by name.
   public static var all: [OperatorName] { forms.keys.sorted { $0.description < $1.description } }
 }
