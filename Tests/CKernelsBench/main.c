@@ -1,13 +1,13 @@
 // Speed of every row of kernels.inc on every instruction set of this CPU: medians of interleaved rounds.
 // usage: kernel-bench [kernel name part]
-#include "adze_kernels.h"
+#include "bench.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
 
-enum { ROUNDS = 9, ELEMENTS = 16384 };
+enum { ROUNDS = BENCH_ROUNDS, ELEMENTS = 16384 };
 
 typedef struct {
   const char *label;
@@ -17,8 +17,7 @@ typedef struct {
   const void *context;
 } job;
 
-// Of this thread, so that other processes take nothing from a kernel but cache and clock.
-static double now(void) {
+double bench_now(void) {
   struct timespec t;
   clock_gettime(CLOCK_THREAD_CPUTIME_ID, &t);
   return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
@@ -28,10 +27,15 @@ static int ascending(const void *a, const void *b) {
   return (*(const double *)a > *(const double *)b) - (*(const double *)a < *(const double *)b);
 }
 
+double bench_median(double times[BENCH_ROUNDS]) {
+  qsort(times, BENCH_ROUNDS, sizeof *times, ascending);
+  return times[BENCH_ROUNDS / 2];
+}
+
 static double time_of(const job *j, const adze_kernels *k, long calls) {
-  const double start = now();
+  const double start = bench_now();
   for (long i = 0; i < calls; i++) j->call(k, j->context);
-  return (now() - start) / (double)calls;
+  return (bench_now() - start) / (double)calls;
 }
 
 /// One line: giga-units a second on each instruction set. Rounds go over all sets, so that a slow moment hits all.
@@ -57,8 +61,7 @@ static void report(const job *j, void (*prepare)(const adze_kernels *, const voi
       printf(" %10s", "-");
       continue;
     }
-    qsort(times[isa], ROUNDS, sizeof(double), ascending);
-    printf(" %10.2f", j->work / times[isa][ROUNDS / 2] * 1e-9);
+    printf(" %10.2f", j->work / bench_median(times[isa]) * 1e-9);
   }
   printf("\n");
   fflush(stdout);
@@ -193,7 +196,7 @@ static void bench(const char *slot, size_t offset, kind k) {
   else if (strcmp(slot, "gemm_i8") == 0) bench_shapes(slot, gemm_i8, pack_i8);
   else if (strcmp(slot, "pack_b_f32") == 0) bench_shapes(slot, pack_f32, NULL);
   else if (strcmp(slot, "pack_b_i8") == 0) bench_shapes(slot, pack_i8, NULL);
-  else report(&(job){slot, k.work, "Gelem/s", k.call, &offset}, NULL);
+  else if (k.call) report(&(job){slot, k.work, "Gelem/s", k.call, &offset}, NULL);
 }
 
 int main(int count, char **arguments) {
@@ -214,5 +217,6 @@ int main(int count, char **arguments) {
 #define ADZE_KERNEL(slot, ...) bench(#slot, offsetof(adze_kernels, slot), KIND(slot, ((adze_kernels *)0)->slot));
 #define ADZE_SIZE(...)
 #include "../../Sources/CKernels/kernels.inc"
+  bench_convolutions(wanted);
   return 0;
 }

@@ -1,0 +1,156 @@
+// Product of rows that lie anywhere in memory with packed panels: what convolutions are made of. The including file
+// sets GEMM_ROWS (rows of the register tile, at most 12).
+//
+// Row r of A holds element k at rows[r][offsets[k]]: the offsets are those of a window's taps, the rows the places of
+// the window, so that patches are multiplied where they lie. Each element of C is one chain of v_fma over k in
+// ascending order, whatever tile computes it and however k is blocked.
+
+#define PANEL (2 * VL)
+// Depth of a block of k: one panel block stays in the first-level cache (16 KiB at 8 lanes, 32 KiB at 16).
+#define GATHERED_DEPTH 256
+// Vectors of C that a tile of few rows holds, so that enough chains are in flight.
+#define GATHERED_WIDE 8
+
+/// C[rows, columns] = epilogue(A B); `c`, `bias` and `residual` point at the first column of B.
+typedef struct {
+  ptrdiff_t columns, depth;
+  const float *const *rows;
+  const int32_t *offsets;
+  const float *b;  // panels of depth x PANEL
+  float *c;
+  ptrdiff_t c_stride;
+  const float *bias;      // of each column; may be null
+  const float *residual;  // added to the sum and the bias; may be null
+  ptrdiff_t residual_stride;
+  bool clamps;
+  float minimum, maximum;
+} gathered;
+
+typedef struct {
+  ptrdiff_t begin, depth;
+  bool first, last;
+} gathered_block;
+
+/// rows x vectors of C at (row, column), `columns` of them real.
+ALWAYS_INLINE void gathered_tile(
+  const int rows, const int vectors, const gathered *g, const gathered_block *block, ptrdiff_t row, ptrdiff_t column,
+  ptrdiff_t columns) {
+  const ptrdiff_t panel_size = g->depth * PANEL;
+  const float *b = g->b + column / PANEL * panel_size + block->begin * PANEL;
+  const int32_t *offsets = g->offsets + block->begin;
+  float *c = g->c + row * g->c_stride + column;
+  // Only the last vector can be partial.
+  const ptrdiff_t part = columns - (vectors - 1) * VL;
+  const float *a[GEMM_ROWS];
+  vf acc[GEMM_ROWS * 2 > GATHERED_WIDE ? GEMM_ROWS * 2 : GATHERED_WIDE];
+  UNROLL for (int i = 0; i < rows; i++) {
+    a[i] = g->rows[row + i];
+    UNROLL for (int v = 0; v < vectors; v++) {
+      const float *p = c + i * g->c_stride + v * VL;
+      acc[i * vectors + v] =
+        block->first ? v_set1(0) : v == vectors - 1 && part < VL ? v_load_part(p, part) : v_load(p);
+    }
+  }
+  for (ptrdiff_t k = 0; k < block->depth; k++) {
+    const ptrdiff_t at = offsets[k];
+    vf bk[GATHERED_WIDE];
+    UNROLL for (int v = 0; v < vectors; v++) bk[v] = v_load(b + v / 2 * panel_size + v % 2 * VL);
+    UNROLL for (int i = 0; i < rows; i++) {
+      const vf ai = v_set1(a[i][at]);
+      UNROLL for (int v = 0; v < vectors; v++) acc[i * vectors + v] = v_fma(ai, bk[v], acc[i * vectors + v]);
+    }
+    b += PANEL;
+  }
+  UNROLL for (int v = 0; v < vectors; v++) {
+    const bool partial = v == vectors - 1 && part < VL;
+    vf bias = v_set1(0);
+    if (block->last && g->bias) {
+      const float *p = g->bias + column + v * VL;
+      bias = partial ? v_load_part(p, part) : v_load(p);
+    }
+    UNROLL for (int i = 0; i < rows; i++) {
+      float *p = c + i * g->c_stride + v * VL;
+      vf sum = acc[i * vectors + v];
+      if (block->last) {
+        if (g->bias) sum = sum + bias;
+        if (g->residual) {
+          const float *r = g->residual + (row + i) * g->residual_stride + column + v * VL;
+          sum = sum + (partial ? v_load_part(r, part) : v_load(r));
+        }
+        if (g->clamps) sum = v_min(v_set1(g->maximum), v_max(v_set1(g->minimum), sum));
+      }
+      if (partial) v_store_part(p, sum, part);
+      else v_store(p, sum);
+    }
+  }
+}
+
+typedef void gathered_tile_fn(const gathered *, const gathered_block *, ptrdiff_t, ptrdiff_t, ptrdiff_t);
+#define GATHERED_TILE(rows, vectors)                                                                   \
+  static void gathered_##rows##x##vectors(                                                             \
+    const gathered *g, const gathered_block *block, ptrdiff_t row, ptrdiff_t column, ptrdiff_t columns) { \
+    gathered_tile(rows, vectors, g, block, row, column, columns);                                      \
+  }
+#define GATHERED_ROW(rows) GATHERED_TILE(rows, 1) GATHERED_TILE(rows, 2)
+#define GATHERED_ENTRY(rows) {gathered_##rows##x1, gathered_##rows##x2}
+GATHERED_ROW(1) GATHERED_ROW(2) GATHERED_ROW(3) GATHERED_ROW(4)
+GATHERED_TILE(1, 8) GATHERED_TILE(1, 4) GATHERED_TILE(2, 4)
+#if GEMM_ROWS > 4
+GATHERED_ROW(5) GATHERED_ROW(6)
+#endif
+#if GEMM_ROWS > 6
+GATHERED_ROW(7) GATHERED_ROW(8) GATHERED_ROW(9) GATHERED_ROW(10)
+GATHERED_TILE(3, 4) GATHERED_TILE(4, 4)
+#endif
+static gathered_tile_fn *const gathered_tiles[GEMM_ROWS][2] = {
+  GATHERED_ENTRY(1), GATHERED_ENTRY(2), GATHERED_ENTRY(3), GATHERED_ENTRY(4),
+#if GEMM_ROWS > 4
+  GATHERED_ENTRY(5), GATHERED_ENTRY(6),
+#endif
+#if GEMM_ROWS > 6
+  GATHERED_ENTRY(7), GATHERED_ENTRY(8), GATHERED_ENTRY(9), GATHERED_ENTRY(10),
+#endif
+};
+
+/// Few rows: tiles over several panels, so that the chains of one row do not wait for each other.
+static void gathered_few_rows(const gathered *g, const gathered_block *block, ptrdiff_t rows) {
+  for (ptrdiff_t column = 0; column < g->columns;) {
+    const ptrdiff_t left = g->columns - column;
+    int vectors = left > VL ? 2 : 1;
+    gathered_tile_fn *best = gathered_tiles[rows - 1][vectors - 1];
+    if (rows == 1 && left > 7 * VL) best = gathered_1x8, vectors = 8;
+    else if (rows == 1 && left > 3 * VL) best = gathered_1x4, vectors = 4;
+    else if (rows == 2 && left > 3 * VL) best = gathered_2x4, vectors = 4;
+#if GEMM_ROWS > 6
+    else if (rows == 3 && left > 3 * VL) best = gathered_3x4, vectors = 4;
+    else if (rows == 4 && left > 3 * VL) best = gathered_4x4, vectors = 4;
+#endif
+    best(g, block, 0, column, least(left, vectors * VL));
+    column += vectors * VL;
+  }
+}
+
+/// Tiles of nearly equal height under GEMM_ROWS.
+static void gathered_many_rows(const gathered *g, const gathered_block *block, ptrdiff_t rows) {
+  const ptrdiff_t steps = (rows + GEMM_ROWS - 1) / GEMM_ROWS, height = rows / steps, taller = rows % steps;
+  for (ptrdiff_t column = 0; column < g->columns; column += PANEL) {
+    const ptrdiff_t columns = least(PANEL, g->columns - column);
+    ptrdiff_t row = 0;
+    for (ptrdiff_t step = 0; step < steps; step++) {
+      const ptrdiff_t tall = height + (step < taller);
+      gathered_tiles[tall - 1][columns > VL](g, block, row, column, columns);
+      row += tall;
+    }
+  }
+}
+
+static void gathered_product(const gathered *g, ptrdiff_t rows) {
+  if (rows == 0) return;
+  const ptrdiff_t blocks = most(1, (g->depth + GATHERED_DEPTH - 1) / GATHERED_DEPTH);
+  const ptrdiff_t depth = (g->depth + blocks - 1) / blocks;
+  for (ptrdiff_t i = 0; i < blocks; i++) {
+    const gathered_block block = {i * depth, least(depth, g->depth - i * depth), i == 0, i == blocks - 1};
+    if (rows <= 4) gathered_few_rows(g, &block, rows);
+    else gathered_many_rows(g, &block, rows);
+  }
+}
