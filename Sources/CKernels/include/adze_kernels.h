@@ -104,13 +104,23 @@ typedef enum adze_i8_output {
   ADZE_I8_OUTPUT_S8 = 3,
 } adze_i8_output;
 
+/// What `a` points to. float32 is quantized to uint8 while its rows are prepared, as quantize_u8 would.
+typedef enum adze_i8_a {
+  ADZE_I8_A_INTEGERS = 0,  // uint8_t or int8_t, by a_signed
+  ADZE_I8_A_F32 = 1,       // float, by the given a_scale and a_zero_point
+  ADZE_I8_A_F32_ROWS = 2,  // float, each row by the scale and zero point that DynamicQuantizeLinear would choose for
+                           // it; a_scale and a_zero_point are not read
+} adze_i8_a;
+
 /// C = epilogue(Σ_k (A[m, k] - a_zero_point) (B[k, n] - b_zero_point)), exact in int32 (modulo 2^32).
 ///
+/// Every call prepares the rows it is given, so with float32 A split rows rather than panels over threads.
 /// Strides of per-row and per-column values are 0 (one value for all) or 1. The float epilogue multiplies and adds
 /// without fusing, so that it too is equal on every instruction set (except through `activation`).
 typedef struct adze_gemm_i8 {
   ptrdiff_t m, n, k;
-  const void *a;  // uint8_t or int8_t
+  const void *a;  // as a_source says
+  adze_i8_a a_source;
   bool a_signed;
   ptrdiff_t a_row_stride, a_column_stride;
   const int32_t *_Nullable a_zero_point;  // null: 0
@@ -122,7 +132,7 @@ typedef struct adze_gemm_i8 {
   adze_i8_output output;
   void *c;  // int32_t, float, uint8_t or int8_t
   ptrdiff_t c_row_stride;
-  // The rest is not read for ADZE_I8_OUTPUT_I32.
+  // The rest is not read for ADZE_I8_OUTPUT_I32, but for a_scale with ADZE_I8_A_F32.
   const float *_Nullable a_scale;  // null: 1
   ptrdiff_t a_scale_stride;
   const float *_Nullable b_scale;  // null: 1
@@ -250,6 +260,8 @@ typedef struct adze_kernels {
   ptrdiff_t gemm_i8_panel;
   ptrdiff_t gemm_i8_rows;
   ptrdiff_t gemm_i8_group;     // k is padded to a multiple of it
+  ptrdiff_t gemm_i8_header;    // bytes before the weights of a panel
+  ptrdiff_t gemm_i8_spare;     // bytes kept for every 16 weights of a panel, for what packing splits off
 
   adze_gemm_f32_fn *gemm_f32;
   adze_pack_b_f32_fn *pack_b_f32;
@@ -368,11 +380,12 @@ static inline ptrdiff_t adze_gemm_f32_packed_count(const adze_kernels *kernels, 
   return (n + panel - 1) / panel * panel * k;
 }
 
-/// Bytes of a packed 8-bit B[k, n], column sums included.
+/// Bytes of a packed 8-bit B[k, n], column sums included. The caller has checked that twice the product fits.
 static inline ptrdiff_t adze_gemm_i8_packed_bytes(const adze_kernels *kernels, ptrdiff_t k, ptrdiff_t n) {
   ptrdiff_t panel = kernels->gemm_i8_panel, group = kernels->gemm_i8_group;
   ptrdiff_t padded_k = (k + group - 1) / group * group;
-  return (n + panel - 1) / panel * panel * (padded_k + (ptrdiff_t)sizeof(int32_t));
+  ptrdiff_t weights = padded_k * panel;
+  return (n + panel - 1) / panel * (kernels->gemm_i8_header + weights + weights / 16 * kernels->gemm_i8_spare);
 }
 
 #ifdef __clang__
