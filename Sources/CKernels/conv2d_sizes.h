@@ -30,7 +30,7 @@ ALWAYS_INLINE ptrdiff_t winograd_tiles(ptrdiff_t channels) {
 #define WINO_MIN 30
 #endif
 #ifndef WINO_KB
-#define WINO_KB 512
+#define WINO_KB 256
 #endif
   return least(WINOGRAD_TILES, most(WINO_MIN, (WINO_KB << 10) / most(1, bytes)));
 }

@@ -30,6 +30,14 @@ ALWAYS_INLINE ptrdiff_t rows_under(const adze_window2d *w, ptrdiff_t lines) {
   return conv2d_reach(lines, w->stride_height, w->kernel_height, w->dilation_height);
 }
 
+/// Interleaves the planes of so many channels, constant where common so that the compiler finds the shuffles.
+ALWAYS_INLINE void interleave(
+  const ptrdiff_t channels, const float *restrict from, ptrdiff_t stride, float *restrict to, ptrdiff_t count) {
+  for (ptrdiff_t i = 0; i < count; i++) {
+    for (ptrdiff_t j = 0; j < channels; j++) to[i * channels + j] = from[i + j * stride];
+  }
+}
+
 /// Copies `count` columns of a row, of `channels` each.
 ALWAYS_INLINE void copy_columns(const adze_conv2d_f32 *c, const float *from, float *to, ptrdiff_t count) {
   const ptrdiff_t channels = c->window.channels;
@@ -39,6 +47,10 @@ ALWAYS_INLINE void copy_columns(const adze_conv2d_f32 *c, const float *from, flo
     for (ptrdiff_t i = 0; i < count; i++) {
       memcpy(to + i * channels, from + i * c->x_pixel_stride, (size_t)channels * sizeof *to);
     }
+  } else if (c->x_pixel_stride == 1 && channels == 3) {
+    interleave(3, from, c->x_channel_stride, to, count);
+  } else if (c->x_pixel_stride == 1) {
+    interleave(channels, from, c->x_channel_stride, to, count);
   } else {
     for (ptrdiff_t i = 0; i < count; i++) {
       for (ptrdiff_t j = 0; j < channels; j++) {

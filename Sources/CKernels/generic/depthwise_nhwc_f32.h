@@ -13,95 +13,122 @@ ALWAYS_INLINE void store_lanes(float *p, vf v, ptrdiff_t count) {
   else v_store(p, v);
 }
 
-/// `outputs` neighbouring pixels of one vector of channels; window rows [row_begin, row_end) and columns
-/// [column_begin, column_end). `from` is under the first tap, `taps` its weights. `width` and `stride` are constant where common.
+/// One output line: the window's rows that are inside the image, where they begin, and the channels to do.
+typedef struct {
+  const adze_conv2d_f32 *conv;
+  const float *from;  // under the first tap of those rows in column -pad_left
+  const float *taps;  // of those rows; VL channels of every tap, then the next VL
+  ptrdiff_t rows, row, dilation;
+  ptrdiff_t pixel;  // the line's first
+  ptrdiff_t begin, end;
+} depthwise_line;
+
+/// What a pixel's sum becomes, at the first channel of its vector.
+typedef struct {
+  const float *bias, *residual;  // may be null
+  ptrdiff_t residual_stride, y_stride;
+  bool clamps;
+  vf low, high;
+  float *y;
+} depthwise_output;
+
+/// `outputs` neighbouring pixels of one vector of channels; window columns [column_begin, column_end).
 ALWAYS_INLINE void depthwise_vector(
-  const int outputs, const adze_conv2d_f32 *c, const float *from, const float *taps, ptrdiff_t row_begin,
-  ptrdiff_t row_end, ptrdiff_t column_begin, ptrdiff_t column_end, const ptrdiff_t width, const ptrdiff_t stride,
-  ptrdiff_t pixel, ptrdiff_t channel, const ptrdiff_t count) {
-  const adze_window2d *w = &c->window;
-  const adze_epilogue_f32 *e = &c->epilogue;
-  const ptrdiff_t step = c->x_pixel_stride, row = w->dilation_height * w->width * step;
-  const ptrdiff_t dilation = w->dilation_width * step;
+  const int outputs, const float *from, const ptrdiff_t row, const ptrdiff_t dilation, const ptrdiff_t step,
+  const float *taps, const ptrdiff_t rows, const ptrdiff_t width, ptrdiff_t column_begin, ptrdiff_t column_end,
+  const depthwise_output *o, ptrdiff_t channel, const ptrdiff_t count) {
   vf acc[4];
   UNROLL for (int i = 0; i < outputs; i++) acc[i] = v_set1(0);
-  from += row_begin * row;
-  taps += row_begin * width * PANEL;
-  for (ptrdiff_t ky = row_begin; ky < row_end; ky++, from += row, taps += width * PANEL) {
+  for (ptrdiff_t ky = 0; ky < rows; ky++) {
     for (ptrdiff_t kx = column_begin; kx < column_end; kx++) {
-      const vf weight = v_load(taps + kx * PANEL);
+      const vf weight = v_load(taps + (ky * width + kx) * VL);
       UNROLL for (int i = 0; i < outputs; i++) {
-        acc[i] = v_fma(load_lanes(from + kx * dilation + i * stride * step, count), weight, acc[i]);
+        acc[i] = v_fma(load_lanes(from + ky * row + kx * dilation + i * step, count), weight, acc[i]);
       }
     }
   }
-  const vf bias = e->column_bias ? load_lanes(e->column_bias + channel, count) : v_set1(0);
-  const float *residual = c->residual ? c->residual + pixel * c->residual_pixel_stride + channel : NULL;
-  float *y = c->y + pixel * c->y_pixel_stride + channel;
   UNROLL for (int i = 0; i < outputs; i++) {
-    vf sum = acc[i] + bias;
-    if (residual) sum = sum + load_lanes(residual + i * c->residual_pixel_stride, count);
-    if (e->clamps) sum = v_min(v_set1(e->maximum), v_max(v_set1(e->minimum), sum));
-    store_lanes(y + i * c->y_pixel_stride, sum, count);
+    vf sum = acc[i];
+    if (o->bias) sum = sum + load_lanes(o->bias + channel, count);
+    if (o->residual) sum = sum + load_lanes(o->residual + i * o->residual_stride + channel, count);
+    if (o->clamps) sum = v_min(o->high, v_max(o->low, sum));
+    store_lanes(o->y + i * o->y_stride + channel, sum, count);
   }
 }
 
-/// Channels [begin, end) of `outputs` pixels of a line from column x on, all window columns inside when outputs > 1.
+/// `outputs` pixels from column x on. What the loop needs is in local variables: its stores could change all else.
 ALWAYS_INLINE void depthwise_pixels(
-  const int outputs, const adze_conv2d_f32 *c, ptrdiff_t line, ptrdiff_t x, const ptrdiff_t width,
-  const ptrdiff_t stride, ptrdiff_t begin, ptrdiff_t end) {
+  const int outputs, const depthwise_line *l, const ptrdiff_t rows, const ptrdiff_t width, const ptrdiff_t stride,
+  const bool is_dense, ptrdiff_t column_begin, ptrdiff_t column_end, ptrdiff_t x) {
+  const adze_conv2d_f32 *c = l->conv;
+  const adze_epilogue_f32 *e = &c->epilogue;
+  const ptrdiff_t pixel = l->pixel + x, step = c->x_pixel_stride, row = l->row;
+  const ptrdiff_t dilation = is_dense ? step : l->dilation;
+  const depthwise_output o = {
+    e->column_bias, c->residual ? c->residual + pixel * c->residual_pixel_stride : NULL, c->residual_pixel_stride,
+    c->y_pixel_stride, e->clamps, v_set1(e->minimum), v_set1(e->maximum), c->y + pixel * c->y_pixel_stride};
+  const ptrdiff_t taps = c->window.kernel_height * c->window.kernel_width * VL, end = l->end;
+  const float *from = l->from + x * stride * step, *weights = l->taps + l->begin / VL * taps;
+  ptrdiff_t channel = l->begin;
+  for (; channel + VL <= end; channel += VL, weights += taps) {
+    depthwise_vector(
+      outputs, from + channel, row, dilation, stride * step, weights, rows, width, column_begin, column_end, &o, channel, VL);
+  }
+  if (channel == end) return;
+  depthwise_vector(
+    outputs, from + channel, row, dilation, stride * step, weights, rows, width, column_begin, column_end, &o, channel,
+    end - channel);
+}
+
+/// One pixel whose window may reach beyond the edges.
+static void depthwise_edge(const depthwise_line *l, ptrdiff_t x) {
+  const adze_window2d *w = &l->conv->window;
+  ptrdiff_t begin, end;
+  taps_inside(x * w->stride_width - w->pad_left, w->dilation_width, w->width, w->kernel_width, &begin, &end);
+  depthwise_pixels(1, l, l->rows, w->kernel_width, w->stride_width, false, begin, end, x);
+}
+
+/// Columns [x, end) of a line, whose windows are inside from left to right.
+ALWAYS_INLINE void depthwise_inner(
+  const depthwise_line *l, const ptrdiff_t rows, const ptrdiff_t width, const ptrdiff_t stride, const bool is_dense,
+  ptrdiff_t x, ptrdiff_t end) {
+  for (; x + 4 <= end; x += 4) depthwise_pixels(4, l, rows, width, stride, is_dense, 0, width, x);
+  for (; x + 2 <= end; x += 2) depthwise_pixels(2, l, rows, width, stride, is_dense, 0, width, x);
+  for (; x < end; x++) depthwise_pixels(1, l, rows, width, stride, is_dense, 0, width, x);
+}
+
+typedef void depthwise_inner_fn(const depthwise_line *, ptrdiff_t x, ptrdiff_t end);
+#define DEPTHWISE_INNER(name, rows, width, stride, is_dense)                               \
+  static void depthwise_inner_##name(const depthwise_line *l, ptrdiff_t x, ptrdiff_t end) { \
+    depthwise_inner(l, rows, width, stride, is_dense, x, end);                             \
+  }
+DEPTHWISE_INNER(3x3, 3, 3, 1, true)
+DEPTHWISE_INNER(3x3s2, 3, 3, 2, true)
+DEPTHWISE_INNER(5, l->rows, 5, 1, true)
+DEPTHWISE_INNER(5s2, l->rows, 5, 2, true)
+DEPTHWISE_INNER(any, l->rows, l->conv->window.kernel_width, l->conv->window.stride_width, false)
+
+static depthwise_inner_fn *depthwise_inner_for(const depthwise_line *l) {
+  const adze_window2d *w = &l->conv->window;
+  if (w->dilation_width != 1) return depthwise_inner_any;
+  if (w->kernel_width == 3 && l->rows == 3 && w->stride_width == 1) return depthwise_inner_3x3;
+  if (w->kernel_width == 3 && l->rows == 3 && w->stride_width == 2) return depthwise_inner_3x3s2;
+  if (w->kernel_width == 5 && w->stride_width == 1) return depthwise_inner_5;
+  if (w->kernel_width == 5 && w->stride_width == 2) return depthwise_inner_5s2;
+  return depthwise_inner_any;
+}
+
+static depthwise_line depthwise_line_at(const adze_conv2d_f32 *c, ptrdiff_t line, ptrdiff_t begin, ptrdiff_t end) {
   const adze_window2d *w = &c->window;
-  const ptrdiff_t top = line % w->output_height * w->stride_height - w->pad_top, left = x * stride - w->pad_left;
-  const ptrdiff_t taps = w->kernel_height * w->kernel_width;
-  const float *from = c->x + line / w->output_height * c->x_image_stride + (top * w->width + left) * c->x_pixel_stride;
-  ptrdiff_t row_begin, row_end, column_begin = 0, column_end = width;
+  const ptrdiff_t top = line % w->output_height * w->stride_height - w->pad_top;
+  ptrdiff_t row_begin, row_end;
   taps_inside(top, w->dilation_height, w->height, w->kernel_height, &row_begin, &row_end);
-  if (outputs == 1) taps_inside(left, w->dilation_width, w->width, width, &column_begin, &column_end);
-  const ptrdiff_t pixel = line * w->output_width + x;
-  ptrdiff_t channel = begin;
-  for (; channel + VL <= end; channel += VL) {
-    const float *weights = c->weights_packed + channel / PANEL * PANEL * taps + channel % PANEL;
-    depthwise_vector(
-      outputs, c, from + channel, weights, row_begin, row_end, column_begin, column_end, width, stride, pixel, channel, VL);
-  }
-  if (channel < end) {
-    const float *weights = c->weights_packed + channel / PANEL * PANEL * taps + channel % PANEL;
-    depthwise_vector(
-      outputs, c, from + channel, weights, row_begin, row_end, column_begin, column_end, width, stride, pixel, channel,
-      end - channel);
-  }
-}
-
-/// One output line: four pixels at a time between the edges.
-ALWAYS_INLINE void depthwise_line(
-  const adze_conv2d_f32 *c, ptrdiff_t line, const ptrdiff_t width, const ptrdiff_t stride, ptrdiff_t begin,
-  ptrdiff_t end) {
-  const adze_window2d *w = &c->window;
-  const ptrdiff_t reach = (width - 1) * w->dilation_width;
-  // Columns whose whole window is inside: 0 <= x * stride - pad_left and x * stride - pad_left + reach < width.
-  const ptrdiff_t inner = least(w->output_width, (w->pad_left + stride - 1) / stride);
-  const ptrdiff_t room = w->width + w->pad_left - reach;
-  const ptrdiff_t inner_end = most(inner, least(w->output_width, room <= 0 ? 0 : (room + stride - 1) / stride));
-  ptrdiff_t x = 0;
-  for (; x < inner; x++) depthwise_pixels(1, c, line, x, width, stride, begin, end);
-  for (; x + 4 <= inner_end; x += 4) depthwise_pixels(4, c, line, x, width, stride, begin, end);
-  for (; x < w->output_width; x++) depthwise_pixels(1, c, line, x, width, stride, begin, end);
-}
-
-static void depthwise_line_3_1(const adze_conv2d_f32 *c, ptrdiff_t line, ptrdiff_t begin, ptrdiff_t end) {
-  depthwise_line(c, line, 3, 1, begin, end);
-}
-static void depthwise_line_3_2(const adze_conv2d_f32 *c, ptrdiff_t line, ptrdiff_t begin, ptrdiff_t end) {
-  depthwise_line(c, line, 3, 2, begin, end);
-}
-static void depthwise_line_5_1(const adze_conv2d_f32 *c, ptrdiff_t line, ptrdiff_t begin, ptrdiff_t end) {
-  depthwise_line(c, line, 5, 1, begin, end);
-}
-static void depthwise_line_5_2(const adze_conv2d_f32 *c, ptrdiff_t line, ptrdiff_t begin, ptrdiff_t end) {
-  depthwise_line(c, line, 5, 2, begin, end);
-}
-static void depthwise_line_any(const adze_conv2d_f32 *c, ptrdiff_t line, ptrdiff_t begin, ptrdiff_t end) {
-  depthwise_line(c, line, c->window.kernel_width, c->window.stride_width, begin, end);
+  const ptrdiff_t row = top + row_begin * w->dilation_height;
+  return (depthwise_line){
+    c, c->x + line / w->output_height * c->x_image_stride + (row * w->width - w->pad_left) * c->x_pixel_stride,
+    c->weights_packed + row_begin * w->kernel_width * VL, row_end - row_begin,
+    w->dilation_height * w->width * c->x_pixel_stride, w->dilation_width * c->x_pixel_stride, line * w->output_width, begin,
+    end};
 }
 
 void KERNEL(conv2d_depthwise_f32)(
@@ -111,14 +138,15 @@ void KERNEL(conv2d_depthwise_f32)(
   const adze_epilogue_f32 *e = &c->epilogue;
   const ptrdiff_t begin = panel_begin * PANEL, end = least(panel_end * PANEL, c->groups);
   if (begin >= end) return;
-  const ptrdiff_t width = w->kernel_width, stride = w->stride_width;
-  void (*run)(const adze_conv2d_f32 *, ptrdiff_t, ptrdiff_t, ptrdiff_t) = depthwise_line_any;
-  if (width == 3 && stride == 1) run = depthwise_line_3_1;
-  if (width == 3 && stride == 2) run = depthwise_line_3_2;
-  if (width == 5 && stride == 1) run = depthwise_line_5_1;
-  if (width == 5 && stride == 2) run = depthwise_line_5_2;
+  // Columns [inner, inner_end): 0 <= x * stride - pad_left, and the last tap is in the image too.
+  const ptrdiff_t stride = w->stride_width, room = w->width + w->pad_left - (w->kernel_width - 1) * w->dilation_width;
+  const ptrdiff_t inner = least(w->output_width, (w->pad_left + stride - 1) / stride);
+  const ptrdiff_t inner_end = most(inner, least(w->output_width, room <= 0 ? 0 : (room + stride - 1) / stride));
   for (ptrdiff_t line = line_begin; line < line_end; line++) {
-    run(c, line, begin, end);
+    const depthwise_line l = depthwise_line_at(c, line, begin, end);
+    for (ptrdiff_t x = 0; x < inner; x++) depthwise_edge(&l, x);
+    depthwise_inner_for(&l)(&l, inner, inner_end);
+    for (ptrdiff_t x = inner_end; x < w->output_width; x++) depthwise_edge(&l, x);
     for (ptrdiff_t x = 0; e->activation && x < w->output_width; x++) {
       float *y = c->y + (line * w->output_width + x) * c->y_pixel_stride + begin;
       e->activation(y, y, end - begin, e->alpha, e->beta);
@@ -129,11 +157,10 @@ void KERNEL(conv2d_depthwise_f32)(
 void KERNEL(pack_conv2d_depthwise_f32)(
   const adze_conv2d_f32 *c, const float *weights, float *packed, ptrdiff_t panel_begin, ptrdiff_t panel_end) {
   const ptrdiff_t taps = c->window.kernel_height * c->window.kernel_width;
-  for (ptrdiff_t panel = panel_begin; panel < panel_end; panel++) {
-    float *to = packed + panel * PANEL * taps;
+  float *to = packed + panel_begin * PANEL * taps;
+  for (ptrdiff_t first = panel_begin * PANEL; first < panel_end * PANEL; first += VL) {
     for (ptrdiff_t tap = 0; tap < taps; tap++) {
-      for (ptrdiff_t i = 0; i < PANEL; i++) {
-        const ptrdiff_t channel = panel * PANEL + i;
+      for (ptrdiff_t channel = first; channel < first + VL; channel++) {
         *to++ = channel < c->groups ? weights[channel * taps + tap] : 0;
       }
     }
