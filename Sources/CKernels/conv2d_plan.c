@@ -61,7 +61,7 @@ static ptrdiff_t winograd_scratch(const adze_conv2d_f32 *c, ptrdiff_t panel) {
 
 static ptrdiff_t scratch_of(const adze_kernels *k, const adze_conv2d_f32 *c, algorithm a) {
   if (a == ADZE_CONV2D_DIRECT) return direct_scratch(c);
-  if (a == ADZE_CONV2D_WINOGRAD) return winograd_scratch(c, k->gemm_f32_panel);
+  if (a == ADZE_CONV2D_WINOGRAD) return winograd_scratch(c, k->conv2d_f32_panel);
   return 0;
 }
 
@@ -69,7 +69,7 @@ adze_conv2d_plan adze_conv2d_f32_plan(const adze_kernels *k, const adze_conv2d_f
   const algorithm a = wanted == ADZE_CONV2D_AUTO ? likely_fastest(c) : wanted;
   adze_conv2d_plan plan = {.algorithm = a};
   if (!can(c, a)) return plan;
-  const ptrdiff_t panel = k->gemm_f32_panel, height = c->window.output_height;
+  const ptrdiff_t panel = k->conv2d_f32_panel, height = c->window.output_height;
   const bool is_depthwise = a == ADZE_CONV2D_DEPTHWISE, is_winograd = a == ADZE_CONV2D_WINOGRAD;
   plan.lines = times(c->batch, is_winograd ? conv2d_tiles(height) : height);
   plan.panels = is_depthwise ? (c->groups + panel - 1) / panel : times(c->groups, conv2d_group_panels(c, panel));

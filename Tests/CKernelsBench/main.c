@@ -176,6 +176,11 @@ static void im2col_8(const adze_kernels *k, const void *c) { (void)c, k->im2col_
 static void depthwise(const adze_kernels *k, const void *c) { (void)c, k->depthwise_f32(&same_3x3, x, y, 0, 0, 6, z, 0, 56); }
 static void max_pool(const adze_kernels *k, const void *c) { (void)c, k->max_pool_f32(&pool_2x2, x, z); }
 static void average_pool(const adze_kernels *k, const void *c) { (void)c, k->average_pool_f32(&pool_2x2, x, false, 0, 0, z); }
+static void pool_nhwc(const adze_kernels *k, const void *context) {
+  const adze_pool2d_f32 pool = {.window = {64, 56, 56, 3, 3, 2, 2, 1, 1, 1, 1, 28, 28}, .x = x, .x_pixel_stride = 64,
+    .y = z, .y_pixel_stride = 64};
+  SLOT(adze_pool2d_f32_fn)(&pool, 0, 28);
+}
 static void transpose(const adze_kernels *k, const void *c) { (void)c, k->transpose_32(x, 128, z, 128, 128, 128); }
 
 typedef struct {
@@ -194,6 +199,7 @@ typedef struct {
     adze_im2col_pack_b_f32_fn *: (kind){im2col_pack, 576.0 * PIXELS},                                               \
     adze_im2col_8_fn *: (kind){im2col_8, 576.0 * PIXELS}, adze_depthwise_f32_fn *: (kind){depthwise, PIXELS},       \
     adze_max_pool_f32_fn *: (kind){max_pool, POOLED}, adze_average_pool_f32_fn *: (kind){average_pool, POOLED},     \
+    adze_pool2d_f32_fn *: (kind){pool_nhwc, 64.0 * POOLED},                                                         \
     adze_transpose_32_fn *: (kind){transpose, ELEMENTS}, default: (kind){NULL, 0})
 
 static void bench(const char *slot, size_t offset, kind k) {

@@ -7,5 +7,6 @@
 #include "../generic/conv2d_f32.h"
 #include "../generic/winograd_f32.h"
 #include "../generic/depthwise_nhwc_f32.h"
+#include "../generic/pool_nhwc_f32.h"
 #include "../simd/end.h"
 #endif

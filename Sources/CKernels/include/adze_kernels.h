@@ -250,6 +250,22 @@ typedef enum adze_conv2d_algorithm {
   ADZE_CONV2D_DEPTHWISE = 3,  // one channel and one filter a group, channel stride 1
 } adze_conv2d_algorithm;
 
+/// Pooling of NHWC images; padding takes no part, a window that lies wholly in it gives the lowest float, or NaN for
+/// the average. A global pool is a window as large as the image.
+typedef struct adze_pool2d_f32 {
+  adze_window2d window;
+  const float *x;
+  ptrdiff_t x_image_stride, x_pixel_stride;  // channels are contiguous
+  float *y;                                  // [batch, output_height, output_width] pixels
+  ptrdiff_t y_pixel_stride;
+  // For the average, as average_pool_f32 has it.
+  bool includes_padding;
+  ptrdiff_t pad_bottom, pad_right;
+} adze_pool2d_f32;
+
+/// Output lines [line_begin, line_end) of all images, one after another.
+typedef void adze_pool2d_f32_fn(const adze_pool2d_f32 *pool, ptrdiff_t line_begin, ptrdiff_t line_end);
+
 // ---------------------------------------------------------------------------------------------------- table
 
 typedef struct adze_kernels {
@@ -257,6 +273,7 @@ typedef struct adze_kernels {
   const char *name;            // "avx512vnni"
   ptrdiff_t gemm_f32_panel;    // columns of a packed panel
   ptrdiff_t gemm_f32_rows;     // rows of the register tile: row splits at its multiples are fastest
+  ptrdiff_t conv2d_f32_panel;  // filters of a packed panel
   ptrdiff_t gemm_i8_panel;
   ptrdiff_t gemm_i8_rows;
   ptrdiff_t gemm_i8_group;     // k is padded to a multiple of it
@@ -330,6 +347,8 @@ typedef struct adze_kernels {
   adze_pack_conv2d_f32_fn *pack_conv2d_winograd_f32;
   adze_conv2d_f32_fn *conv2d_depthwise_f32;
   adze_pack_conv2d_f32_fn *pack_conv2d_depthwise_f32;
+  adze_pool2d_f32_fn *max_pool_nhwc_f32;
+  adze_pool2d_f32_fn *average_pool_nhwc_f32;
 } adze_kernels;
 
 /// The best table for this CPU and operating system, or the one that the environment variable ADZE_ISA
