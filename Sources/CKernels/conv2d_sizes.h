@@ -22,17 +22,11 @@ ALWAYS_INLINE ptrdiff_t conv2d_group_panels(const adze_conv2d_f32 *c, ptrdiff_t 
   return (c->filters + panel - 1) / panel;
 }
 
-/// Tiles of a block, whose transformed inputs (36 floats a channel) stay in the second-level cache, but enough of them
-/// to use what is read of the weights.
+/// Tiles of a block: their transformed inputs (36 floats a channel) stay in the second-level cache, but there are enough
+/// of them to use what is read of the filters.
 ALWAYS_INLINE ptrdiff_t winograd_tiles(ptrdiff_t channels) {
-  const ptrdiff_t bytes = 36 * channels * (ptrdiff_t)sizeof(float);
-#ifndef WINO_MIN
-#define WINO_MIN 30
-#endif
-#ifndef WINO_KB
-#define WINO_KB 256
-#endif
-  return least(WINOGRAD_TILES, most(WINO_MIN, (WINO_KB << 10) / most(1, bytes)));
+  const ptrdiff_t fitting = (256 << 10) / (36 * (ptrdiff_t)sizeof(float)) / most(1, channels);
+  return least(WINOGRAD_TILES, most(30, fitting));
 }
 
 /// Whether windows are one pixel each, none in the padding, and their channels contiguous: then they are read in place.

@@ -82,7 +82,7 @@ static void copy_rows(
 /// A block: columns [x, x + width) of the output lines [line, line + lines), and its windows' addresses.
 typedef struct {
   ptrdiff_t line, lines, x, width;
-  const float *windows[CONV_PIXELS];
+  const float *windows[CONV_PIXELS + GEMM_ROWS];  // the last ones are only prefetched
 } conv_pixels;
 
 /// Finds, after copying where needed, the windows of one group.
@@ -107,6 +107,7 @@ static void gather(const conv_source *s, conv_pixels *block, ptrdiff_t group, fl
     }
     line += lines;
   }
+  for (int i = 0; i < GEMM_ROWS; i++) window[i] = window[-1];
 }
 
 /// Multiplies the gathered windows with panels [begin, end) of one group.

@@ -3,6 +3,11 @@
 /// Window rows or columns [*begin, *end) that lie inside an image of `extent` when the first is at `start`.
 ALWAYS_INLINE void taps_inside(
   ptrdiff_t start, ptrdiff_t dilation, ptrdiff_t extent, ptrdiff_t count, ptrdiff_t *begin, ptrdiff_t *end) {
+  if (dilation == 1) {
+    *begin = least(count, most(0, -start));
+    *end = most(*begin, least(count, extent - start));
+    return;
+  }
   *begin = start >= 0 ? 0 : least(count, (-start + dilation - 1) / dilation);
   *end = start >= extent ? *begin : most(*begin, least(count, (extent - start + dilation - 1) / dilation));
 }

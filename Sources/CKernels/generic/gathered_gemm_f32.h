@@ -11,10 +11,13 @@
 // Vectors of C that a tile of few rows holds, so that enough chains are in flight.
 #define GATHERED_WIDE 8
 
+// Floats of a cache line.
+#define LINE 16
+
 /// C[rows, columns] = epilogue(A B); `c`, `bias` and `residual` point at the first column of B.
 typedef struct {
   ptrdiff_t columns, depth;
-  const float *const *rows;
+  const float *const *rows;  // and GEMM_ROWS more, which are prefetched only
   const int32_t *offsets;
   const float *b;  // panels of depth x PANEL
   float *c;
@@ -31,57 +34,91 @@ typedef struct {
   bool first, last;
 } gathered_block;
 
+/// The last vector of a row can be partial.
+ALWAYS_INLINE vf gathered_load(const float *p, const bool is_last, ptrdiff_t part) {
+  return is_last && part < VL ? v_load_part(p, part) : v_load(p);
+}
+
+/// What becomes of the sums of a tile. Each step is one branch for all of them.
+ALWAYS_INLINE void gathered_epilogue(
+  const int rows, const int vectors, const gathered *g, vf *acc, ptrdiff_t row, ptrdiff_t column, ptrdiff_t part) {
+  const float *bias = g->bias, *residual = g->residual;
+  const ptrdiff_t stride = g->residual_stride;
+  if (bias) {
+    UNROLL for (int v = 0; v < vectors; v++) {
+      const vf b = gathered_load(bias + column + v * VL, v == vectors - 1, part);
+      UNROLL for (int i = 0; i < rows; i++) acc[i * vectors + v] = acc[i * vectors + v] + b;
+    }
+  }
+  if (residual) {
+    residual += row * stride + column;
+    UNROLL for (int i = 0; i < rows; i++) {
+      UNROLL for (int v = 0; v < vectors; v++) {
+        acc[i * vectors + v] =
+          acc[i * vectors + v] + gathered_load(residual + i * stride + v * VL, v == vectors - 1, part);
+      }
+    }
+  }
+  if (g->clamps) {
+    const vf low = v_set1(g->minimum), high = v_set1(g->maximum);
+    UNROLL for (int i = 0; i < rows * vectors; i++) acc[i] = v_min(high, v_max(low, acc[i]));
+  }
+}
+
 /// rows x vectors of C at (row, column), `columns` of them real.
 ALWAYS_INLINE void gathered_tile(
   const int rows, const int vectors, const gathered *g, const gathered_block *block, ptrdiff_t row, ptrdiff_t column,
   ptrdiff_t columns) {
-  const ptrdiff_t panel_size = g->depth * PANEL;
+  const ptrdiff_t panel_size = g->depth * PANEL, depth = block->depth, c_stride = g->c_stride;
   const float *b = g->b + column / PANEL * panel_size + block->begin * PANEL;
   const int32_t *offsets = g->offsets + block->begin;
-  float *c = g->c + row * g->c_stride + column;
-  // Only the last vector can be partial.
+  float *c = g->c + row * c_stride + column;
   const ptrdiff_t part = columns - (vectors - 1) * VL;
+  const bool fetches = vectors == 2 && depth > 2 * LINE && block->first;
+  const bool fetches_rows = vectors == 2 && depth > 2 * LINE && column == 0;
+  const float *const *next = g->rows + row + rows;
   const float *a[GEMM_ROWS];
   vf acc[GEMM_ROWS * 2 > GATHERED_WIDE ? GEMM_ROWS * 2 : GATHERED_WIDE];
   UNROLL for (int i = 0; i < rows; i++) {
     a[i] = g->rows[row + i];
-    UNROLL for (int v = 0; v < vectors; v++) {
-      const float *p = c + i * g->c_stride + v * VL;
-      acc[i * vectors + v] =
-        block->first ? v_set1(0) : v == vectors - 1 && part < VL ? v_load_part(p, part) : v_load(p);
+  }
+  if (fetches) {
+    UNROLL for (int i = 0; i < rows; i++) {
+      __builtin_prefetch(c + i * c_stride, 1);
+      __builtin_prefetch(c + i * c_stride + (vectors * VL - 1), 1);
     }
   }
-  for (ptrdiff_t k = 0; k < block->depth; k++) {
-    const ptrdiff_t at = offsets[k];
-    vf bk[GATHERED_WIDE];
-    UNROLL for (int v = 0; v < vectors; v++) bk[v] = v_load(b + v / 2 * panel_size + v % 2 * VL);
+  UNROLL for (int i = 0; i < rows * vectors; i++) acc[i] = v_set1(0);
+  if (!block->first) {
     UNROLL for (int i = 0; i < rows; i++) {
-      const vf ai = v_set1(a[i][at]);
-      UNROLL for (int v = 0; v < vectors; v++) acc[i * vectors + v] = v_fma(ai, bk[v], acc[i * vectors + v]);
-    }
-    b += PANEL;
-  }
-  UNROLL for (int v = 0; v < vectors; v++) {
-    const bool partial = v == vectors - 1 && part < VL;
-    vf bias = v_set1(0);
-    if (block->last && g->bias) {
-      const float *p = g->bias + column + v * VL;
-      bias = partial ? v_load_part(p, part) : v_load(p);
-    }
-    UNROLL for (int i = 0; i < rows; i++) {
-      float *p = c + i * g->c_stride + v * VL;
-      vf sum = acc[i * vectors + v];
-      if (block->last) {
-        if (g->bias) sum = sum + bias;
-        if (g->residual) {
-          const float *r = g->residual + (row + i) * g->residual_stride + column + v * VL;
-          sum = sum + (partial ? v_load_part(r, part) : v_load(r));
-        }
-        if (g->clamps) sum = v_min(v_set1(g->maximum), v_max(v_set1(g->minimum), sum));
+      UNROLL for (int v = 0; v < vectors; v++) {
+        acc[i * vectors + v] = gathered_load(c + i * c_stride + v * VL, v == vectors - 1, part);
       }
-      if (partial) v_store_part(p, sum, part);
-      else v_store(p, sum);
     }
+  }
+  for (ptrdiff_t k = 0; k < depth;) {
+    // The rows are short streams, which the CPU's prefetchers find late; the first panel brings them in for all.
+    if (fetches_rows) UNROLL for (int i = 0; i < rows; i++) __builtin_prefetch(next[i] + offsets[k]);
+    for (const ptrdiff_t end = least(depth, k + LINE); k < end; k++) {
+      const ptrdiff_t at = offsets[k];
+      vf bk[GATHERED_WIDE];
+      UNROLL for (int v = 0; v < vectors; v++) bk[v] = v_load(b + v / 2 * panel_size + v % 2 * VL);
+      UNROLL for (int i = 0; i < rows; i++) {
+        const vf ai = v_set1(a[i][at]);
+        UNROLL for (int v = 0; v < vectors; v++) acc[i * vectors + v] = v_fma(ai, bk[v], acc[i * vectors + v]);
+      }
+      b += PANEL;
+    }
+  }
+  if (block->last) gathered_epilogue(rows, vectors, g, acc, row, column, part);
+  UNROLL for (int i = 0; i < rows; i++) {
+    UNROLL for (int v = 0; v < vectors - 1; v++) v_store(c + i * c_stride + v * VL, acc[i * vectors + v]);
+  }
+  c += (vectors - 1) * VL;
+  if (part >= VL) {
+    UNROLL for (int i = 0; i < rows; i++) v_store(c + i * c_stride, acc[i * vectors + vectors - 1]);
+  } else {
+    UNROLL for (int i = 0; i < rows; i++) v_store_part(c + i * c_stride, acc[i * vectors + vectors - 1], part);
   }
 }
 

@@ -137,9 +137,10 @@ static void winograd_product(
   const float *v, ptrdiff_t stride, ptrdiff_t plane, const int32_t *offsets, float *m) {
   const ptrdiff_t depth = c->window.channels, panels = conv2d_group_panels(c, PANEL);
   const ptrdiff_t columns = (end - begin) * PANEL, m_plane = tiles * columns + WINOGRAD_GAP;
-  const float *rows[WINOGRAD_TILES];
+  const float *rows[WINOGRAD_TILES + GEMM_ROWS];
   for (int i = 0; i < 36; i++) {
-    for (ptrdiff_t t = 0; t < tiles; t++) rows[t] = v + i * plane + t * stride;
+    // Beyond this plane's tiles are those of the next.
+    for (ptrdiff_t t = 0; t < tiles + GEMM_ROWS; t++) rows[t] = v + i * plane + t * stride;
     const gathered g = {
       .columns = columns, .depth = depth, .rows = rows, .offsets = offsets,
       .b = c->weights_packed + ((i * c->groups + group) * panels + begin) * PANEL * depth, .c = m + i * m_plane,
