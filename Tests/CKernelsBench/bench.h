@@ -11,4 +11,6 @@ double bench_median(double times[BENCH_ROUNDS]);
 
 /// The convolution layers whose label contains `wanted`.
 void bench_convolutions(const char *wanted);
+/// One product with its weights in every form, when `wanted` is a part of "products".
+void bench_products(const char *wanted);
 #endif

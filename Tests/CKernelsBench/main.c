@@ -254,5 +254,6 @@ int main(int count, char **arguments) {
 #define ADZE_SIZE(...)
 #include "../../Sources/CKernels/kernels.inc"
   bench_convolutions(wanted);
+  bench_products(wanted);
   return 0;
 }

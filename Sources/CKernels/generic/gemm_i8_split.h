@@ -2,13 +2,13 @@
 // TILE_ROWS (2, 4 or 8; divides VL) and defines, on vectors of VL words:
 //   vi pair_products(vi a, vi b)  int16 a.0 b.0 + a.1 b.1, a unsigned, b signed bytes; saturates
 //   vi add_16(vi a, vi b), vi widened(vi a)  int16 sums; int32 sums of neighbours
-//   vi wide_step(vi acc, vi a, vi b)  acc + the four products of each word, by way of int16 operands
+//   vi dot_4(vi acc, vi a, vi b)  acc + the four products of each word, by way of int16 operands
 //
 // An int16 lane holds the sum of 2 d products of a weight and of at most 255, where d words of four weights are added
 // before widening. It cannot overflow when the lane's positive weights sum to at most 128 and its negative ones to at
 // least -128. Packing moves what exceeds that into entries (a word of the column: group, four excess bytes), which are
 // multiplied apart, vectorised over rows. For each panel packing counts the lanes at d = 1, 2 and 4 and takes the
-// cheapest way; d = 0 stands for wide_step, which needs no split.
+// cheapest way; d = 0 stands for dot_4, which needs no split.
 //
 // A packed panel: split_header, [groups][PANEL][4] bytes, entries.
 // A's rows are kept unsigned as [block of VL rows][groups][VL] words: a tile broadcasts words, entries take vectors.
@@ -72,7 +72,7 @@ ALWAYS_INLINE void split_tile(
         UNROLL for (int v = 0; v < 2; v++) {
           const vi bv = vi_load((const int32_t *)(const void *)b + j * PANEL + v * VL);
           if (depth == 0) {
-            acc[i][v] = wide_step(acc[i][v], a, bv);
+            acc[i][v] = dot_4(acc[i][v], a, bv);
           } else {
             const vi products = pair_products(a, bv);
             pairs[v] = j ? add_16(pairs[v], products) : products;

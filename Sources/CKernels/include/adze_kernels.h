@@ -149,6 +149,14 @@ typedef void adze_pack_b_i8_fn(
   const void *b, bool b_signed, ptrdiff_t k_stride, ptrdiff_t n_stride, ptrdiff_t k, ptrdiff_t n, void *packed,
   ptrdiff_t panel_begin, ptrdiff_t panel_end);
 
+#ifdef __clang__
+#pragma clang assume_nonnull end
+#endif
+#include "adze_gemm_block.h"
+#ifdef __clang__
+#pragma clang assume_nonnull begin
+#endif
+
 // --------------------------------------------------------------------------------------------- quantization
 
 /// y = saturate(round_half_even(x / scale) + zero_point); NaN gives the lowest value.
@@ -284,6 +292,9 @@ typedef struct adze_kernels {
   adze_pack_b_f32_fn *pack_b_f32;
   adze_gemm_i8_fn *gemm_i8;
   adze_pack_b_i8_fn *pack_b_i8;
+  adze_gemm_block_fn *gemm_block_f32;
+  adze_gemm_block_fn *gemm_block_i8;
+  adze_pack_b_block_fn *pack_b_block;
 
   adze_binary_f32_fn *add_f32;
   adze_binary_f32_fn *sub_f32;
@@ -397,6 +408,14 @@ static inline void adze_spin_pause(void) {
 static inline ptrdiff_t adze_gemm_f32_packed_count(const adze_kernels *kernels, ptrdiff_t k, ptrdiff_t n) {
   ptrdiff_t panel = kernels->gemm_f32_panel;
   return (n + panel - 1) / panel * panel * k;
+}
+
+/// Bytes of B[k, n] packed by pack_b_block. The caller has checked that 4 n k fits, both rounded up to 256.
+static inline ptrdiff_t adze_gemm_block_packed_bytes(
+  const adze_kernels *kernels, ptrdiff_t k, ptrdiff_t n, int32_t bits, int32_t block) {
+  ptrdiff_t panel = kernels->gemm_f32_panel;
+  // Each column of a block: the scale, the zero point and the elements.
+  return (n + panel - 1) / panel * ((k + block - 1) / block) * panel * (5 + block * bits / 8);
 }
 
 /// Bytes of a packed 8-bit B[k, n], column sums included. The caller has checked that twice the product fits.
