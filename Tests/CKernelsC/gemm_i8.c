@@ -21,6 +21,8 @@ static void gather_to_middle(uint8_t *b, ptrdiff_t count, bool is_signed, int32_
     for (int term = 0; term < 12; term++) sum += (int32_t)(random_bits() >> 8) % (2 * spread + 1) - spread;
     if (random_bits() % 256 == 0) sum *= 5;
     sum /= 2;
+    // The last two spreads: pruned weights.
+    if (spread >= 36 && random_bits() % 64 >= (spread == 36 ? 4 : 12)) sum = 0;
     const int32_t w = sum < -128 ? -128 : sum > 127 ? 127 : sum;
     b[i] = (uint8_t)(is_signed ? w : w + 128);
   }

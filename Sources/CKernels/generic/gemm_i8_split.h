@@ -8,7 +8,8 @@
 // before widening. It cannot overflow when the lane's positive weights sum to at most 128 and its negative ones to at
 // least -128. Packing moves what exceeds that into entries (a word of the column: group, four excess bytes), which are
 // multiplied apart, vectorised over rows. For each panel packing counts the lanes at d = 1, 2 and 4 and takes the
-// cheapest way; d = 0 stands for dot_4, which needs no split.
+// cheapest way; d = 0 stands for dot_4, which needs no split, and SPARSE for weights of which so few are not zero that
+// all of them are entries.
 //
 // A packed panel: split_header, [groups][PANEL][4] bytes, entries.
 // A's rows are kept unsigned as [block of VL rows][groups][VL] words: a tile broadcasts words, entries take vectors.
@@ -22,6 +23,7 @@
 #define A_WORDS 16384
 #define CHUNK (A_WORDS / VL)
 #define ROW_BLOCKS (BLOCK_ROWS / VL)
+#define SPARSE 5
 // Bytes kept for entries, as gemm_i8_spare has it.
 #define ENTRY_BYTES(groups) ((groups) * PANEL * 2)
 
@@ -41,7 +43,8 @@ typedef struct {
 typedef struct {
   split_header *header;
   int8_t *bytes;
-  split_entries *entries;
+  split_entries *entries;  // of a SPARSE panel: where the bytes would be
+  ptrdiff_t entry_bytes;
 } split_panel;
 
 ALWAYS_INLINE ptrdiff_t group_count(ptrdiff_t k) {
@@ -52,7 +55,8 @@ ALWAYS_INLINE split_panel panel_at(const void *packed, ptrdiff_t groups, ptrdiff
   const ptrdiff_t bytes = groups * PANEL * 4;
   int8_t *start = (int8_t *)packed + panel * ((ptrdiff_t)sizeof(split_header) + bytes + ENTRY_BYTES(groups));
   int8_t *weights = start + sizeof(split_header);
-  return (split_panel){(split_header *)(void *)start, weights, (split_entries *)(void *)(weights + bytes)};
+  return (split_panel){
+    (split_header *)(void *)start, weights, (split_entries *)(void *)(weights + bytes), ENTRY_BYTES(groups)};
 }
 
 /// rows x PANEL sums of a chunk; `words` point to the first row's in its block.
@@ -230,6 +234,10 @@ static void split_convert(
 static void split_multiply(
   ptrdiff_t rows, ptrdiff_t groups, const int32_t *words, const split_panel *p, ptrdiff_t first_group, int32_t *sums) {
   const int depth = p->header->depth;
+  if (depth == SPARSE) {
+    memset(sums, 0, (size_t)(rows + VL - 1) / VL * VL * PANEL * sizeof *sums);
+    return;
+  }
   for (ptrdiff_t r = 0; r < rows; r += TILE_ROWS) {
     const ptrdiff_t count = least(TILE_ROWS, rows - r);
     const int32_t *a = words + r / VL * groups * VL + r % VL;
@@ -252,7 +260,8 @@ void KERNEL(gemm_i8)(
     const ptrdiff_t rows = least(block_rows, row_end - row);
     find_row_ranges(g, row, rows, &values);
     for (ptrdiff_t panel = panel_begin; panel < panel_end; panel++) {
-      const split_panel p = panel_at(g->b_packed, groups, panel);
+      split_panel p = panel_at(g->b_packed, groups, panel);
+      if (p.header->depth == SPARSE) p.entries = (split_entries *)(void *)p.bytes;
       const bool is_first = panel == panel_begin;
       if (g->k == 0) memset(sums, 0, sizeof sums);
       for (ptrdiff_t group = 0; group < groups; group += chunk) {

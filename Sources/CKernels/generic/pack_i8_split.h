@@ -7,6 +7,8 @@ static const int32_t word_cost[5] = {52, 33, 28, 0, 26};
 #define ENTRY_COST 30
 // What a panel with any entry costs each row beyond them: the walk over its columns.
 #define ENTRIES_COST 6000
+// Of an entry in a panel that has nothing else; its column's sums stay in registers for longer.
+#define SPARSE_COST 30
 
 #define LIMIT 128
 
@@ -59,9 +61,14 @@ static bool make_safe(split_run *r, int depth) {
 ALWAYS_INLINE vi positive_sums(vi b) { return pair_products(vi_set1(0x01010101), greater_bytes(b, vi_set1(0))); }
 ALWAYS_INLINE vi negative_sums(vi b) { return pair_products(vi_set1(0x01010101), smaller_bytes(b, vi_set1(0))); }
 
-/// Unsafe lanes of a panel at d = 1, 2 and 4.
-static void count_unsafe(const int8_t *bytes, ptrdiff_t groups, ptrdiff_t counts[5]) {
-  counts[1] = counts[2] = counts[4] = 0;
+/// Unsafe lanes of a panel at d = 1, 2 and 4, and words that are not zero.
+static void count_unsafe(const int8_t *bytes, ptrdiff_t groups, ptrdiff_t counts[SPARSE + 1]) {
+  counts[1] = counts[2] = counts[4] = counts[SPARSE] = 0;
+  for (ptrdiff_t i = 0; i < groups * PANEL; i++) {
+    int32_t word;
+    memcpy(&word, bytes + i * 4, sizeof word);
+    counts[SPARSE] += word != 0;
+  }
   for (ptrdiff_t g = 0; g < groups; g += 4) {
     for (int v = 0; v < 2; v++) {
       vi positive[4], negative[4];
@@ -83,7 +90,7 @@ static void count_unsafe(const int8_t *bytes, ptrdiff_t groups, ptrdiff_t counts
 
 /// Adds a word to the column's entries, to the last four if that stays safe. False when there is no room.
 static bool add_entry(
-  const split_panel *p, ptrdiff_t groups, int32_t begin, int32_t *end, ptrdiff_t group, const int8_t *word) {
+  const split_panel *p, int32_t begin, int32_t *end, ptrdiff_t group, const int8_t *word) {
   split_entries *last = &p->entries[*end - 1];
   int at = 0;
   bool fits = *end > begin;
@@ -97,7 +104,7 @@ static bool add_entry(
   }
   for (int lane = 0; lane < 2; lane++) fits = fits && sums[0][lane] <= LIMIT && sums[1][lane] >= -LIMIT;
   if (!fits || at == 4) {
-    if ((*end + 1) * (ptrdiff_t)sizeof(split_entries) > ENTRY_BYTES(groups)) return false;
+    if ((*end + 1) * (ptrdiff_t)sizeof(split_entries) > p->entry_bytes) return false;
     last = &p->entries[(*end)++];
     memset(last, 0, sizeof *last);
     at = 0;
@@ -131,7 +138,7 @@ static bool split_column(const split_panel *p, int column, int depth, ptrdiff_t 
         word[i] = (int8_t)run.excess[j][i];
         any |= word[i];
       }
-      if (any && !add_entry(p, groups, begin, end, g + j, word)) return false;
+      if (any && !add_entry(p, begin, end, g + j, word)) return false;
     }
   }
   return true;
@@ -147,10 +154,43 @@ static bool split_at(const split_panel *p, int depth, ptrdiff_t groups) {
   return true;
 }
 
-/// The d of least cost among those not yet tried.
-static int cheapest(const ptrdiff_t counts[5], ptrdiff_t groups, const bool tried[5]) {
+/// Makes entries of all weights, straight from B: they take the place of the panel's bytes. A word that is not safe by
+/// itself becomes two entries.
+static bool split_all(
+  const split_panel *p, const uint8_t *from, uint8_t flip, ptrdiff_t k_stride, ptrdiff_t n_stride, ptrdiff_t k,
+  ptrdiff_t columns, ptrdiff_t groups) {
+  const split_panel sparse = {
+    p->header, p->bytes, (split_entries *)(void *)p->bytes, groups * PANEL * 4 + p->entry_bytes};
+  int32_t end = 0;
+  for (ptrdiff_t c = 0; c < PANEL; c++) {
+    const int32_t begin = end;
+    for (ptrdiff_t i = 0; i < k && c < columns; i += 4) {
+      split_run run = {0};
+      int32_t any = 0;
+      for (ptrdiff_t j = 0; j < least(4, k - i); j++) {
+        any |= run.weights[0][j] = (int8_t)(from[(i + j) * k_stride + c * n_stride] ^ flip);
+      }
+      if (!any) continue;
+      if (!make_safe(&run, 1)) return false;
+      int8_t word[4], excess[4];
+      for (int j = 0; j < 4; j++) word[j] = (int8_t)run.weights[0][j], excess[j] = (int8_t)run.excess[0][j];
+      const bool splits = excess[0] || excess[1] || excess[2] || excess[3];
+      if (!add_entry(&sparse, begin, &end, i / 4, word)) return false;
+      if (splits && !add_entry(&sparse, begin, &end, i / 4, excess)) return false;
+    }
+    p->header->entry_ends[c] = end;
+  }
+  p->header->depth = SPARSE;
+  return true;
+}
+
+/// The way of least cost among those not yet tried.
+static int cheapest(const ptrdiff_t counts[SPARSE + 1], ptrdiff_t groups, const bool tried[SPARSE + 1]) {
   int best = 0;
   ptrdiff_t least_cost = groups * PANEL * word_cost[0];
+  if (!tried[SPARSE] && groups <= CHUNK && counts[SPARSE] * SPARSE_COST + ENTRIES_COST < least_cost) {
+    best = SPARSE, least_cost = counts[SPARSE] * SPARSE_COST + ENTRIES_COST;
+  }
   for (int d = 1; d <= 4; d *= 2) {
     // Deeper than a chunk there is no second pass over A.
     if (tried[d] || (groups > CHUNK && counts[d])) continue;
@@ -185,14 +225,16 @@ void KERNEL(pack_b_i8)(
     const split_panel p = panel_at(packed, groups, panel);
     const uint8_t *from = (const uint8_t *)b + panel * PANEL * n_stride;
     const ptrdiff_t columns = least(PANEL, n - panel * PANEL);
-    ptrdiff_t counts[5];
-    bool tried[5] = {false};
+    const uint8_t flip = b_signed ? 0 : 0x80;
+    ptrdiff_t counts[SPARSE + 1];
+    bool tried[SPARSE + 1] = {false};
     memset(p.header, 0, sizeof *p.header);
     for (;;) {
-      fill_panel(&p, from, b_signed ? 0 : 0x80, k_stride, n_stride, k, columns, groups);
+      fill_panel(&p, from, flip, k_stride, n_stride, k, columns, groups);
       count_unsafe(p.bytes, groups, counts);
       const int depth = cheapest(counts, groups, tried);
-      if (split_at(&p, depth, groups)) break;
+      if (depth == SPARSE && split_all(&p, from, flip, k_stride, n_stride, k, columns, groups)) break;
+      if (depth != SPARSE && split_at(&p, depth, groups)) break;
       tried[depth] = true;
     }
   }
