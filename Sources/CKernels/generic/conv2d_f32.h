@@ -117,9 +117,10 @@ static void conv_block_product(
   const ptrdiff_t depth = conv_depth(c), first = begin * PANEL, filter = group * c->filters + first;
   const ptrdiff_t pixel = block->line * c->window.output_width + block->x, pixels = block->lines * block->width;
   const adze_epilogue_f32 *e = &c->epilogue;
+  const float *b = c->weights_packed + (group * conv2d_group_panels(c, PANEL) + begin) * PANEL * depth;
   const gathered g = {
     .columns = least(end * PANEL, c->filters) - first, .depth = depth, .rows = block->windows, .offsets = offsets,
-    .b = c->weights_packed + (group * conv2d_group_panels(c, PANEL) + begin) * PANEL * depth,
+    .b = b, .b_next = b,
     .c = c->y + pixel * c->y_pixel_stride + filter, .c_stride = c->y_pixel_stride,
     .bias = e->column_bias ? e->column_bias + filter : NULL,
     .residual = c->residual ? c->residual + pixel * c->residual_pixel_stride + filter : NULL,

@@ -42,7 +42,7 @@ ALWAYS_INLINE void depthwise_vector(
   const int outputs, const float *from, const ptrdiff_t row, const ptrdiff_t dilation, const ptrdiff_t step,
   const float *taps, const ptrdiff_t rows, const ptrdiff_t width, ptrdiff_t column_begin, ptrdiff_t column_end,
   const depthwise_output *o, ptrdiff_t channel, const ptrdiff_t count) {
-  vf acc[4];
+  vf acc[8];
   UNROLL for (int i = 0; i < outputs; i++) acc[i] = v_set1(0);
   for (ptrdiff_t ky = 0; ky < rows; ky++) {
     for (ptrdiff_t kx = column_begin; kx < column_end; kx++) {
@@ -97,6 +97,7 @@ static void depthwise_edge(const depthwise_line *l, ptrdiff_t x) {
 ALWAYS_INLINE void depthwise_inner(
   const depthwise_line *l, const ptrdiff_t rows, const ptrdiff_t width, const ptrdiff_t stride, const bool is_dense,
   ptrdiff_t x, ptrdiff_t end) {
+  for (; x + 8 <= end; x += 8) depthwise_pixels(8, l, rows, width, stride, is_dense, 0, width, x);
   for (; x + 4 <= end; x += 4) depthwise_pixels(4, l, rows, width, stride, is_dense, 0, width, x);
   for (; x + 2 <= end; x += 2) depthwise_pixels(2, l, rows, width, stride, is_dense, 0, width, x);
   for (; x < end; x++) depthwise_pixels(1, l, rows, width, stride, is_dense, 0, width, x);

@@ -19,7 +19,8 @@ typedef struct {
   ptrdiff_t columns, depth;
   const float *const *rows;  // and GEMM_ROWS more, which are prefetched only
   const int32_t *offsets;
-  const float *b;  // panels of depth x PANEL
+  const float *b;       // panels of depth x PANEL
+  const float *b_next;  // what is multiplied after them, to be prefetched
   float *c;
   ptrdiff_t c_stride;
   const float *bias;      // of each column; may be null
@@ -32,6 +33,9 @@ typedef struct {
 typedef struct {
   ptrdiff_t begin, depth;
   bool first, last;
+  // The tile's share of the panel that comes next: so many lines for each LINE of k.
+  const float *fetched;
+  ptrdiff_t fetched_lines;
 } gathered_block;
 
 /// The last vector of a row can be partial.
@@ -96,7 +100,9 @@ ALWAYS_INLINE void gathered_tile(
       }
     }
   }
-  for (ptrdiff_t k = 0; k < depth;) {
+  const float *fetched = block->fetched;
+  for (ptrdiff_t k = 0; k < depth; fetched += PANEL * LINE) {
+    for (ptrdiff_t i = 0; i < block->fetched_lines; i++) __builtin_prefetch(fetched + i * LINE, 0, 2);
     // The rows are short streams, which the CPU's prefetchers find late; the first panel brings them in for all.
     if (fetches_rows) UNROLL for (int i = 0; i < rows; i++) __builtin_prefetch(next[i] + offsets[k]);
     for (const ptrdiff_t end = least(depth, k + LINE); k < end; k++) {
@@ -167,14 +173,34 @@ static void gathered_few_rows(const gathered *g, const gathered_block *block, pt
   }
 }
 
-/// Tiles of nearly equal height under GEMM_ROWS.
-static void gathered_many_rows(const gathered *g, const gathered_block *block, ptrdiff_t rows) {
+/// Depth and columns of a B that stays in the first cache as a whole.
+#define GATHERED_SMALL 4096
+
+/// Tiles of nearly equal height under GEMM_ROWS. A small B is passed over for each tile, so that rows of C are written
+/// at once; else panel by panel, which stays in the first cache, while the next comes into the second.
+static void gathered_many_rows(const gathered *g, gathered_block *block, ptrdiff_t rows) {
   const ptrdiff_t steps = (rows + GEMM_ROWS - 1) / GEMM_ROWS, height = rows / steps, taller = rows % steps;
-  for (ptrdiff_t column = 0; column < g->columns; column += PANEL) {
-    const ptrdiff_t columns = least(PANEL, g->columns - column);
-    ptrdiff_t row = 0;
-    for (ptrdiff_t step = 0; step < steps; step++) {
+  if (g->depth * g->columns <= GATHERED_SMALL) {
+    for (ptrdiff_t step = 0, row = 0; step < steps; step++) {
       const ptrdiff_t tall = height + (step < taller);
+      for (ptrdiff_t column = 0; column < g->columns; column += PANEL) {
+        const ptrdiff_t columns = least(PANEL, g->columns - column);
+        gathered_tiles[tall - 1][columns > VL](g, block, row, column, columns);
+      }
+      row += tall;
+    }
+    return;
+  }
+  const ptrdiff_t share = (PANEL + steps - 1) / steps;
+  for (ptrdiff_t column = 0; column < g->columns; column += PANEL) {
+    const ptrdiff_t columns = least(PANEL, g->columns - column), next = column / PANEL + 1;
+    const float *fetched = column + PANEL < g->columns ? g->b + next * PANEL * g->depth + block->begin * PANEL
+      : block->last ? g->b_next : g->b + (block->begin + block->depth) * PANEL;
+    block->fetched_lines = share;
+    for (ptrdiff_t step = 0, row = 0; step < steps; step++) {
+      const ptrdiff_t tall = height + (step < taller);
+      block->fetched = fetched + step * share * LINE;
+      if (step * share >= PANEL) block->fetched_lines = 0;
       gathered_tiles[tall - 1][columns > VL](g, block, row, column, columns);
       row += tall;
     }
@@ -186,7 +212,7 @@ static void gathered_product(const gathered *g, ptrdiff_t rows) {
   const ptrdiff_t blocks = most(1, (g->depth + GATHERED_DEPTH - 1) / GATHERED_DEPTH);
   const ptrdiff_t depth = (g->depth + blocks - 1) / blocks;
   for (ptrdiff_t i = 0; i < blocks; i++) {
-    const gathered_block block = {i * depth, least(depth, g->depth - i * depth), i == 0, i == blocks - 1};
+    gathered_block block = {i * depth, least(depth, g->depth - i * depth), i == 0, i == blocks - 1, g->b, 0};
     if (rows <= 4) gathered_few_rows(g, &block, rows);
     else gathered_many_rows(g, &block, rows);
   }

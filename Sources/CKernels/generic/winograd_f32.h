@@ -141,10 +141,10 @@ static void winograd_product(
   for (int i = 0; i < 36; i++) {
     // Beyond this plane's tiles are those of the next.
     for (ptrdiff_t t = 0; t < tiles + GEMM_ROWS; t++) rows[t] = v + i * plane + t * stride;
+    const float *b = c->weights_packed + ((i * c->groups + group) * panels + begin) * PANEL * depth;
     const gathered g = {
-      .columns = columns, .depth = depth, .rows = rows, .offsets = offsets,
-      .b = c->weights_packed + ((i * c->groups + group) * panels + begin) * PANEL * depth, .c = m + i * m_plane,
-      .c_stride = columns};
+      .columns = columns, .depth = depth, .rows = rows, .offsets = offsets, .b = b,
+      .b_next = b + c->groups * panels * PANEL * depth, .c = m + i * m_plane, .c_stride = columns};
     gathered_product(&g, tiles);
   }
   const ptrdiff_t filter = begin * PANEL, filters = least(columns, c->filters - filter);
