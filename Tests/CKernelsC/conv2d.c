@@ -178,7 +178,7 @@ static void check_conv_case(checker *c, const conv_case *s, adze_conv2d_algorith
   double largest = 0;
   const ptrdiff_t count = p.y_count / p.conv.y_pixel_stride * s->groups * s->filters;
   for (ptrdiff_t i = 0; i < count; i++) largest = fmax(largest, p.magnitude[i]);
-  check_sums(c, &p, algorithm == ADZE_CONV2D_WINOGRAD ? 4e-6 * largest : 0, at);
+  check_sums(c, &p, algorithm == ADZE_CONV2D_WINOGRAD ? 1e-6 * largest : 0, at);
   check_conv_splits(c, &p, at);
   check_conv_epilogues(c, &p, at);
   release_all();
