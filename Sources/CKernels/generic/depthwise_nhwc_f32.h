@@ -61,27 +61,42 @@ ALWAYS_INLINE void depthwise_vector(
   }
 }
 
-/// `outputs` pixels from column x on. What the loop needs is in local variables: its stores could change all else.
-ALWAYS_INLINE void depthwise_pixels(
-  const int outputs, const depthwise_line *l, const ptrdiff_t rows, const ptrdiff_t width, const ptrdiff_t stride,
-  const bool is_dense, ptrdiff_t column_begin, ptrdiff_t column_end, ptrdiff_t x) {
+/// What the loops over pixels and channels need, in local variables: their stores could change all else.
+typedef struct {
+  const float *from, *taps;
+  ptrdiff_t row, dilation, step;  // floats between taps of a column, of a row, and between columns of the image
+  ptrdiff_t taps_count;           // floats of all taps of a vector
+  ptrdiff_t begin, end;
+  depthwise_output output;  // of the line's first pixel
+} depthwise_view;
+
+ALWAYS_INLINE depthwise_view depthwise_view_of(const depthwise_line *l, const bool is_dense) {
   const adze_conv2d_f32 *c = l->conv;
   const adze_epilogue_f32 *e = &c->epilogue;
-  const ptrdiff_t pixel = l->pixel + x, step = c->x_pixel_stride, row = l->row;
-  const ptrdiff_t dilation = is_dense ? step : l->dilation;
-  const depthwise_output o = {
-    e->column_bias, c->residual ? c->residual + pixel * c->residual_pixel_stride : NULL, c->residual_pixel_stride,
-    c->y_pixel_stride, e->clamps, v_set1(e->minimum), v_set1(e->maximum), c->y + pixel * c->y_pixel_stride};
-  const ptrdiff_t taps = c->window.kernel_height * c->window.kernel_width * VL, end = l->end;
-  const float *from = l->from + x * stride * step, *weights = l->taps + l->begin / VL * taps;
-  ptrdiff_t channel = l->begin;
+  const ptrdiff_t taps = c->window.kernel_height * c->window.kernel_width * VL, step = c->x_pixel_stride;
+  return (depthwise_view){
+    l->from, l->taps + l->begin / VL * taps, l->row, is_dense ? step : l->dilation, step, taps, l->begin, l->end,
+    {e->column_bias, c->residual ? c->residual + l->pixel * c->residual_pixel_stride : NULL, c->residual_pixel_stride,
+      c->y_pixel_stride, e->clamps, v_set1(e->minimum), v_set1(e->maximum), c->y + l->pixel * c->y_pixel_stride}};
+}
+
+/// `outputs` pixels from column x on.
+ALWAYS_INLINE void depthwise_pixels(
+  const int outputs, const depthwise_view *v, const ptrdiff_t rows, const ptrdiff_t width, const ptrdiff_t stride,
+  ptrdiff_t column_begin, ptrdiff_t column_end, ptrdiff_t x) {
+  depthwise_output o = v->output;
+  o.y += x * o.y_stride;
+  if (o.residual) o.residual += x * o.residual_stride;
+  const ptrdiff_t row = v->row, dilation = v->dilation, step = v->step * stride, taps = v->taps_count, end = v->end;
+  const float *from = v->from + x * step, *weights = v->taps;
+  ptrdiff_t channel = v->begin;
   for (; channel + VL <= end; channel += VL, weights += taps) {
     depthwise_vector(
-      outputs, from + channel, row, dilation, stride * step, weights, rows, width, column_begin, column_end, &o, channel, VL);
+      outputs, from + channel, row, dilation, step, weights, rows, width, column_begin, column_end, &o, channel, VL);
   }
   if (channel == end) return;
   depthwise_vector(
-    outputs, from + channel, row, dilation, stride * step, weights, rows, width, column_begin, column_end, &o, channel,
+    outputs, from + channel, row, dilation, step, weights, rows, width, column_begin, column_end, &o, channel,
     end - channel);
 }
 
@@ -90,17 +105,19 @@ static void depthwise_edge(const depthwise_line *l, ptrdiff_t x) {
   const adze_window2d *w = &l->conv->window;
   ptrdiff_t begin, end;
   taps_inside(x * w->stride_width - w->pad_left, w->dilation_width, w->width, w->kernel_width, &begin, &end);
-  depthwise_pixels(1, l, l->rows, w->kernel_width, w->stride_width, false, begin, end, x);
+  const depthwise_view v = depthwise_view_of(l, false);
+  depthwise_pixels(1, &v, l->rows, w->kernel_width, w->stride_width, begin, end, x);
 }
 
 /// Columns [x, end) of a line, whose windows are inside from left to right.
 ALWAYS_INLINE void depthwise_inner(
   const depthwise_line *l, const ptrdiff_t rows, const ptrdiff_t width, const ptrdiff_t stride, const bool is_dense,
   ptrdiff_t x, ptrdiff_t end) {
-  for (; x + 8 <= end; x += 8) depthwise_pixels(8, l, rows, width, stride, is_dense, 0, width, x);
-  for (; x + 4 <= end; x += 4) depthwise_pixels(4, l, rows, width, stride, is_dense, 0, width, x);
-  for (; x + 2 <= end; x += 2) depthwise_pixels(2, l, rows, width, stride, is_dense, 0, width, x);
-  for (; x < end; x++) depthwise_pixels(1, l, rows, width, stride, is_dense, 0, width, x);
+  const depthwise_view v = depthwise_view_of(l, is_dense);
+  for (; x + 8 <= end; x += 8) depthwise_pixels(8, &v, rows, width, stride, 0, width, x);
+  for (; x + 4 <= end; x += 4) depthwise_pixels(4, &v, rows, width, stride, 0, width, x);
+  for (; x + 2 <= end; x += 2) depthwise_pixels(2, &v, rows, width, stride, 0, width, x);
+  for (; x < end; x++) depthwise_pixels(1, &v, rows, width, stride, 0, width, x);
 }
 
 typedef void depthwise_inner_fn(const depthwise_line *, ptrdiff_t x, ptrdiff_t end);
