@@ -5,9 +5,9 @@
 // bit (j % 4) * 8 + j / 4 * bits, so that the same mask over the word gives four elements that follow each other; it is
 // signed (q less 2^(bits - 1)), so that two shifts give its value.
 
-#ifndef PANEL
+#include "epilogue_f32.h"
+
 #define PANEL (2 * VL)
-#endif
 
 typedef struct {
   ptrdiff_t blocks;        // along k
@@ -41,42 +41,11 @@ ALWAYS_INLINE vi block_element(vi words, const int bits, const int j, const bool
   return has_zero_points ? vi_sub(x, zero_points) : x;
 }
 
-/// Biases and clamp of rows [row, row_end) of one panel, in C.
-HELPER void finish_block_panel(const adze_gemm_block *g, ptrdiff_t row, ptrdiff_t row_end, ptrdiff_t panel) {
-  const adze_epilogue_f32 *e = &g->epilogue;
-  const ptrdiff_t column = panel * PANEL, columns = least(PANEL, g->n - column);
-  if (!e->column_bias && !e->row_bias && !e->clamps) return;
-  for (ptrdiff_t r = row; r < row_end; r++) {
-    float *c = g->c + r * g->c_row_stride + column;
-    const vf row_bias = v_set1(e->row_bias ? e->row_bias[r] : 0);
-    for (ptrdiff_t j = 0; j < columns; j += VL) {
-      const ptrdiff_t part = least(VL, columns - j);
-      vf x = v_load_part(c + j, part);
-      if (e->column_bias) x = x + v_load_part(e->column_bias + column + j, part);
-      if (e->row_bias) x = x + row_bias;
-      if (e->clamps) x = v_min(v_set1(e->maximum), v_max(v_set1(e->minimum), x));
-      v_store_part(c + j, x, part);
-    }
-  }
-}
-
 /// The product of no elements: zero, with biases and clamp.
 HELPER void finish_empty(const adze_gemm_block *g, ptrdiff_t row, ptrdiff_t row_end, ptrdiff_t panel, ptrdiff_t panel_end) {
+  const ptrdiff_t column = panel * PANEL, columns = least(panel_end * PANEL, g->n) - column;
   for (ptrdiff_t r = row; r < row_end; r++) {
-    float *c = g->c + r * g->c_row_stride;
-    for (ptrdiff_t j = panel * PANEL; j < least(panel_end * PANEL, g->n); j++) c[j] = 0;
+    for (ptrdiff_t j = 0; j < columns; j++) g->c[r * g->c_row_stride + column + j] = 0;
   }
-  for (; panel < panel_end; panel++) finish_block_panel(g, row, row_end, panel);
-}
-
-/// The activation of finished rows.
-HELPER void activate_blocks(
-  const adze_gemm_block *g, ptrdiff_t row, ptrdiff_t row_end, ptrdiff_t panel, ptrdiff_t panel_end) {
-  const adze_epilogue_f32 *e = &g->epilogue;
-  const ptrdiff_t column = panel * PANEL, end = least(panel_end * PANEL, g->n);
-  if (!e->activation || column >= end) return;
-  for (; row < row_end; row++) {
-    float *c = g->c + row * g->c_row_stride + column;
-    e->activation(c, c, end - column, e->alpha, e->beta);
-  }
+  finish_part(&g->epilogue, g->c, g->c_row_stride, row, row_end, column, columns);
 }

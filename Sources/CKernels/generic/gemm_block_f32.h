@@ -213,15 +213,16 @@ static void many_rows_of(
 
 void KERNEL(gemm_block_f32)(
   const adze_gemm_block *g, ptrdiff_t row_begin, ptrdiff_t row_end, ptrdiff_t panel_begin, ptrdiff_t panel_end) {
+  const ptrdiff_t column = panel_begin * PANEL, column_end = least(panel_end * PANEL, g->n);
   if (g->k == 0) finish_empty(g, row_begin, row_end, panel_begin, panel_end);
   for (ptrdiff_t row = row_begin; row < row_end; row += CHUNK_ROWS) {
     const ptrdiff_t end = least(row + CHUNK_ROWS, row_end);
     if (g->k > 0) {
       if (end - row <= 4) few_rows_of(g, row, end - row, panel_begin, panel_end);
       else many_rows_of(g, row, end, panel_begin, panel_end);
-      for (ptrdiff_t panel = panel_begin; panel < panel_end; panel++) finish_block_panel(g, row, end, panel);
+      finish_part(&g->epilogue, g->c, g->c_row_stride, row, end, column, column_end - column);
     }
-    activate_blocks(g, row, end, panel_begin, panel_end);
+    activate_part(&g->epilogue, g->c, g->c_row_stride, row, end, column, column_end);
   }
 }
 

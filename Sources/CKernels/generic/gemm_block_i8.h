@@ -243,6 +243,7 @@ void KERNEL(gemm_block_i8)(
   _Alignas(64) int32_t space[CHUNK_DEPTH / 4 * PANEL];
   const bool few = row_end - row_begin <= FEW_ROWS;
   const ptrdiff_t step = (few ? FEW_DEPTH : CHUNK_DEPTH) / g->block, block_rows = few ? FEW_ROWS : CHUNK_ROWS;
+  const ptrdiff_t column_end = least(panel_end * PANEL, g->n);
   if (g->k == 0) finish_empty(g, row_begin, row_end, panel_begin, panel_end);
   for (ptrdiff_t row = row_begin; row < row_end; row += block_rows) {
     const ptrdiff_t rows = least(block_rows, row_end - row);
@@ -252,9 +253,11 @@ void KERNEL(gemm_block_i8)(
       quantize_rows(&c, row, rows, &a);
       for (ptrdiff_t panel = panel_begin; panel < panel_end; panel++) {
         multiply_chunk(&c, panel, row, rows, space);
-        if (c.end == c.layout.blocks) finish_block_panel(g, row, row + rows, panel);
+        if (c.end < c.layout.blocks) continue;
+        const ptrdiff_t column = panel * PANEL, columns = least(PANEL, column_end - column);
+        finish_part(&g->epilogue, g->c, g->c_row_stride, row, row + rows, column, columns);
       }
     }
-    activate_blocks(g, row, row + rows, panel_begin, panel_end);
+    activate_part(&g->epilogue, g->c, g->c_row_stride, row, row + rows, panel_begin * PANEL, column_end);
   }
 }

@@ -153,6 +153,7 @@ typedef void adze_pack_b_i8_fn(
 #pragma clang assume_nonnull end
 #endif
 #include "adze_gemm_block.h"
+#include "adze_sparse.h"
 #ifdef __clang__
 #pragma clang assume_nonnull begin
 #endif
@@ -231,6 +232,7 @@ struct adze_kernels {
   ptrdiff_t gemm_f32_panel;    // columns of a packed panel
   ptrdiff_t gemm_f32_rows;     // rows of the register tile: row splits at its multiples are fastest
   ptrdiff_t conv2d_f32_panel;  // filters of a packed panel
+  ptrdiff_t gemm_sparse_rows;  // rows that gemm_sparse_f32 takes at a time
   ptrdiff_t gemm_i8_panel;
   ptrdiff_t gemm_i8_rows;
   ptrdiff_t gemm_i8_group;     // k is padded to a multiple of it
@@ -244,6 +246,10 @@ struct adze_kernels {
   adze_gemm_block_fn *gemm_block_f32;
   adze_gemm_block_fn *gemm_block_i8;
   adze_pack_b_block_fn *pack_b_block;
+  adze_gemm_sparse_f32_fn *gemm_sparse_f32;
+  adze_pack_b_sparse_f32_fn *pack_b_sparse_f32;
+  adze_gemm_sparse_f32_fn *gemm_sparse_panel_f32;
+  adze_pack_b_sparse_f32_fn *pack_b_sparse_panel_f32;
 
   adze_binary_f32_fn *add_f32;
   adze_binary_f32_fn *sub_f32;
@@ -345,6 +351,11 @@ static inline ptrdiff_t adze_gemm_block_packed_bytes(
   ptrdiff_t panel = kernels->gemm_f32_panel;
   // Each column of a block: the scale, the zero point and the elements.
   return (n + panel - 1) / panel * ((k + block - 1) / block) * panel * (5 + block * bits / 8);
+}
+
+/// Floats of scratch memory for one call of gemm_sparse_f32, best aligned to 64 bytes.
+static inline ptrdiff_t adze_gemm_sparse_scratch_count(const adze_kernels *kernels, ptrdiff_t k) {
+  return kernels->gemm_sparse_rows * k;
 }
 
 /// Bytes of a packed 8-bit B[k, n], column sums included. The caller has checked that twice the product fits.
