@@ -48,61 +48,37 @@ static void turn_rows(const adze_gemm_sparse_f32 *g, ptrdiff_t row, ptrdiff_t ro
   }
 }
 
-/// One entry onto one column's sums. A row by itself is read as it lies, one element for all lanes.
-ALWAYS_INLINE void add_entry(
-  const int vectors, const bool single, const sparse_entry *entry, const float *a, vf acc[VECTORS]) {
-  const vf weight = v_set1(entry->weight);
-  if (single) {
-    acc[0] = v_fma(v_set1(a[entry->k]), weight, acc[0]);
-    return;
-  }
-  const float *x = a + (ptrdiff_t)entry->k * (vectors * VL);
-  UNROLL for (int v = 0; v < vectors; v++) acc[v] = v_fma(v_load(x + v * VL), weight, acc[v]);
-}
-
-/// `together` columns at a time, so that enough chains are in flight: in step as far as the shortest goes, then each.
-/// y [COLUMNS][vectors * VL].
+/// One panel: y [COLUMNS][vectors * VL].
 ALWAYS_INLINE void sparse_columns(
-  const int vectors, const int together, const bool single, const sparse_panel *p, ptrdiff_t k, ptrdiff_t columns,
-  const float *rows, float *y) {
-  ptrdiff_t begin = 0;
+  const int vectors, const sparse_panel *p, ptrdiff_t k, ptrdiff_t columns, const float *turned, float *y) {
+  ptrdiff_t entry = 0;
   for (ptrdiff_t chunk = 0; chunk < chunk_count(k); chunk++) {
-    const float *a = rows + chunk * CHUNK * (single ? 1 : vectors * VL);
-    const int32_t *ends = p->ends + chunk * COLUMNS;
-    for (ptrdiff_t c = 0; c < columns; c += together) {
-      vf acc[8][VECTORS];
-      const sparse_entry *at[8], *end[8];
-      ptrdiff_t shortest = PTRDIFF_MAX;
-      UNROLL for (int t = 0; t < together; t++) {
-        at[t] = p->entries + begin;
-        begin = ends[c + t];
-        end[t] = p->entries + begin;
-        shortest = least(shortest, end[t] - at[t]);
-        const float *from = y + (c + t) * vectors * VL;
-        UNROLL for (int v = 0; v < vectors; v++) acc[t][v] = chunk ? v_load(from + v * VL) : v_set1(0);
+    const float *a = turned + chunk * CHUNK * vectors * VL;
+    for (ptrdiff_t c = 0; c < columns; c++) {
+      const ptrdiff_t end = p->ends[chunk * COLUMNS + c];
+      float *to = y + c * vectors * VL;
+      vf acc[VECTORS];
+      UNROLL for (int v = 0; v < vectors; v++) acc[v] = chunk ? v_load(to + v * VL) : v_set1(0);
+      for (; entry < end; entry++) {
+        const vf weight = v_set1(p->entries[entry].weight);
+        const float *x = a + (ptrdiff_t)p->entries[entry].k * (vectors * VL);
+        UNROLL for (int v = 0; v < vectors; v++) acc[v] = v_fma(v_load(x + v * VL), weight, acc[v]);
       }
-      for (ptrdiff_t i = 0; i < shortest; i++) {
-        UNROLL for (int t = 0; t < together; t++) add_entry(vectors, single, at[t] + i, a, acc[t]);
-      }
-      UNROLL for (int t = 0; t < together; t++) {
-        for (const sparse_entry *e = at[t] + shortest; e < end[t]; e++) add_entry(vectors, single, e, a, acc[t]);
-        float *to = y + (c + t) * vectors * VL;
-        UNROLL for (int v = 0; v < vectors; v++) v_store(to + v * VL, acc[t][v]);
-      }
+      UNROLL for (int v = 0; v < vectors; v++) v_store(to + v * VL, acc[v]);
     }
-    begin = ends[COLUMNS - 1];
+    entry = p->ends[chunk * COLUMNS + COLUMNS - 1];
   }
 }
 
-typedef void columns_fn(const sparse_panel *p, ptrdiff_t k, ptrdiff_t columns, const float *rows, float *y);
-#define SPARSE_COLUMNS(name, vectors, together, single)                                                              \
-  static void sparse_columns_##name(                                                                                \
-    const sparse_panel *p, ptrdiff_t k, ptrdiff_t columns, const float *rows, float *y) {                            \
-    sparse_columns(vectors, together, single, p, k, columns, rows, y);                                               \
+typedef void columns_fn(const sparse_panel *p, ptrdiff_t k, ptrdiff_t columns, const float *turned, float *y);
+#define SPARSE_COLUMNS(vectors)                                                                                 \
+  static void sparse_columns_##vectors(                                                                        \
+    const sparse_panel *p, ptrdiff_t k, ptrdiff_t columns, const float *turned, float *y) {                     \
+    sparse_columns(vectors, p, k, columns, turned, y);                                                          \
   }
-SPARSE_COLUMNS(row, 1, 8, true) SPARSE_COLUMNS(1, 1, 8, false) SPARSE_COLUMNS(2, 2, 4, false)
+SPARSE_COLUMNS(1) SPARSE_COLUMNS(2)
 #if VECTORS > 2
-SPARSE_COLUMNS(3, 3, 2, false) SPARSE_COLUMNS(4, 4, 2, false)
+SPARSE_COLUMNS(3) SPARSE_COLUMNS(4)
 static columns_fn *const sparse_widths[] = {sparse_columns_1, sparse_columns_2, sparse_columns_3, sparse_columns_4};
 #else
 static columns_fn *const sparse_widths[] = {sparse_columns_1, sparse_columns_2};
@@ -127,6 +103,23 @@ static void store_rows(
   }
 }
 
+/// One row, from A as it lies: the same chains in one lane.
+static void sparse_row(const adze_gemm_sparse_f32 *g, ptrdiff_t row, ptrdiff_t panel, ptrdiff_t columns) {
+  const sparse_panel p = sparse_panel_at(g->b_packed, g->k, panel);
+  float *c = g->c + row * g->c_row_stride + panel * COLUMNS;
+  ptrdiff_t entry = 0;
+  for (ptrdiff_t chunk = 0; chunk < chunk_count(g->k); chunk++) {
+    const float *a = g->a + row * g->a_row_stride + chunk * CHUNK;
+    for (ptrdiff_t j = 0; j < columns; j++) {
+      const ptrdiff_t end = p.ends[chunk * COLUMNS + j];
+      vf acc = v_set1(chunk ? c[j] : 0);
+      for (; entry < end; entry++) acc = v_fma(v_set1(a[p.entries[entry].k]), v_set1(p.entries[entry].weight), acc);
+      v_store_part(c + j, acc, 1);
+    }
+    entry = p.ends[chunk * COLUMNS + COLUMNS - 1];
+  }
+}
+
 void KERNEL(gemm_sparse_f32)(
   const adze_gemm_sparse_f32 *g, float *scratch, ptrdiff_t row_begin, ptrdiff_t row_end, ptrdiff_t panel_begin,
   ptrdiff_t panel_end) {
@@ -142,8 +135,7 @@ void KERNEL(gemm_sparse_f32)(
       if (g->k == 0) for (ptrdiff_t i = 0; i < rows * columns; i++) {
         g->c[(row + i / columns) * g->c_row_stride + column + i % columns] = 0;
       } else if (single) {
-        sparse_columns_row(&p, g->k, columns, g->a + row * g->a_row_stride, y);
-        for (ptrdiff_t j = 0; j < columns; j++) g->c[row * g->c_row_stride + column + j] = y[j * VL];
+        sparse_row(g, row, panel, columns);
       } else {
         sparse_widths[vectors - 1](&p, g->k, columns, scratch, y);
         store_rows(g, row, rows, column, columns, vectors * VL, y);
