@@ -1,13 +1,15 @@
 // Speed of every row of kernels.inc on every instruction set of this CPU: medians of interleaved rounds.
 // usage: kernel-bench [kernel name part]
-#include "adze_kernels.h"
+#include "bench.h"
 
+#include <math.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
 
-enum { ROUNDS = 9, ELEMENTS = 16384 };
+enum { ROUNDS = BENCH_ROUNDS, ELEMENTS = 16384 };
 
 typedef struct {
   const char *label;
@@ -17,8 +19,7 @@ typedef struct {
   const void *context;
 } job;
 
-// Of this thread, so that other processes take nothing from a kernel but cache and clock.
-static double now(void) {
+double bench_now(void) {
   struct timespec t;
   clock_gettime(CLOCK_THREAD_CPUTIME_ID, &t);
   return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
@@ -28,10 +29,15 @@ static int ascending(const void *a, const void *b) {
   return (*(const double *)a > *(const double *)b) - (*(const double *)a < *(const double *)b);
 }
 
+double bench_median(double times[BENCH_ROUNDS]) {
+  qsort(times, BENCH_ROUNDS, sizeof *times, ascending);
+  return times[BENCH_ROUNDS / 2];
+}
+
 static double time_of(const job *j, const adze_kernels *k, long calls) {
-  const double start = now();
+  const double start = bench_now();
   for (long i = 0; i < calls; i++) j->call(k, j->context);
-  return (now() - start) / (double)calls;
+  return (bench_now() - start) / (double)calls;
 }
 
 /// One line: giga-units a second on each instruction set. Rounds go over all sets, so that a slow moment hits all.
@@ -57,8 +63,7 @@ static void report(const job *j, void (*prepare)(const adze_kernels *, const voi
       printf(" %10s", "-");
       continue;
     }
-    qsort(times[isa], ROUNDS, sizeof(double), ascending);
-    printf(" %10.2f", j->work / times[isa][ROUNDS / 2] * 1e-9);
+    printf(" %10.2f", j->work / bench_median(times[isa]) * 1e-9);
   }
   printf("\n");
   fflush(stdout);
@@ -74,7 +79,10 @@ static const char *wanted = "";
 
 typedef struct {
   ptrdiff_t m, n, k;
+  const uint8_t *weights;
 } shape;
+// 8-bit weights by their distribution: what a trained layer has lies between the first two.
+static uint8_t *gaussian, *laplace, *uniform;
 // Layers of the digits MLP, of BERT-base and of ResNet-50 (as im2col products), and squares.
 static const shape shapes[] = {
   {1, 256, 64},   {32, 256, 64},   {32, 128, 256}, {32, 10, 128},   {1, 1024, 1024}, {4, 1024, 1024}, {32, 1024, 1024},
@@ -101,13 +109,14 @@ static void gemm_i8(const adze_kernels *k, const void *context) {
 }
 static void pack_i8(const adze_kernels *k, const void *context) {
   const shape *s = context;
-  k->pack_b_i8(more_bytes, true, s->n, 1, s->k, s->n, packed, 0, (s->n + k->gemm_i8_panel - 1) / k->gemm_i8_panel);
+  k->pack_b_i8(s->weights, true, s->n, 1, s->k, s->n, packed, 0, (s->n + k->gemm_i8_panel - 1) / k->gemm_i8_panel);
 }
 
 typedef void call_fn(const adze_kernels *, const void *);
-static void bench_shapes(const char *slot, call_fn *call, call_fn *prepare) {
+static void bench_shapes(const char *slot, call_fn *call, call_fn *prepare, const uint8_t *weights) {
   for (size_t i = 0; i < sizeof shapes / sizeof *shapes; i++) {
-    const shape *s = &shapes[i];
+    shape copy = shapes[i], *s = &copy;
+    s->weights = weights;
     char label[64];
     snprintf(label, sizeof label, "%s %tdx%tdx%td", slot, s->m, s->n, s->k);
     const bool packs = !prepare;
@@ -167,6 +176,11 @@ static void im2col_8(const adze_kernels *k, const void *c) { (void)c, k->im2col_
 static void depthwise(const adze_kernels *k, const void *c) { (void)c, k->depthwise_f32(&same_3x3, x, y, 0, 0, 6, z, 0, 56); }
 static void max_pool(const adze_kernels *k, const void *c) { (void)c, k->max_pool_f32(&pool_2x2, x, z); }
 static void average_pool(const adze_kernels *k, const void *c) { (void)c, k->average_pool_f32(&pool_2x2, x, false, 0, 0, z); }
+static void pool_nhwc(const adze_kernels *k, const void *context) {
+  const adze_pool2d_f32 pool = {.window = {64, 56, 56, 3, 3, 2, 2, 1, 1, 1, 1, 28, 28}, .x = x, .x_pixel_stride = 64,
+    .y = z, .y_pixel_stride = 64};
+  SLOT(adze_pool2d_f32_fn)(&pool, 0, 28);
+}
 static void transpose(const adze_kernels *k, const void *c) { (void)c, k->transpose_32(x, 128, z, 128, 128, 128); }
 
 typedef struct {
@@ -185,15 +199,40 @@ typedef struct {
     adze_im2col_pack_b_f32_fn *: (kind){im2col_pack, 576.0 * PIXELS},                                               \
     adze_im2col_8_fn *: (kind){im2col_8, 576.0 * PIXELS}, adze_depthwise_f32_fn *: (kind){depthwise, PIXELS},       \
     adze_max_pool_f32_fn *: (kind){max_pool, POOLED}, adze_average_pool_f32_fn *: (kind){average_pool, POOLED},     \
+    adze_pool2d_f32_fn *: (kind){pool_nhwc, 64.0 * POOLED},                                                         \
     adze_transpose_32_fn *: (kind){transpose, ELEMENTS}, default: (kind){NULL, 0})
 
 static void bench(const char *slot, size_t offset, kind k) {
   if (!strstr(slot, wanted)) return;
-  if (strcmp(slot, "gemm_f32") == 0) bench_shapes(slot, gemm_f32, pack_f32);
-  else if (strcmp(slot, "gemm_i8") == 0) bench_shapes(slot, gemm_i8, pack_i8);
-  else if (strcmp(slot, "pack_b_f32") == 0) bench_shapes(slot, pack_f32, NULL);
-  else if (strcmp(slot, "pack_b_i8") == 0) bench_shapes(slot, pack_i8, NULL);
-  else report(&(job){slot, k.work, "Gelem/s", k.call, &offset}, NULL);
+  if (strcmp(slot, "gemm_f32") == 0) bench_shapes(slot, gemm_f32, pack_f32, NULL);
+  else if (strcmp(slot, "gemm_i8") == 0) {
+    bench_shapes("gemm_i8 gaussian", gemm_i8, pack_i8, gaussian);
+    bench_shapes("gemm_i8 laplace", gemm_i8, pack_i8, laplace);
+    bench_shapes("gemm_i8 uniform", gemm_i8, pack_i8, uniform);
+  }
+  else if (strcmp(slot, "pack_b_f32") == 0) bench_shapes(slot, pack_f32, NULL, NULL);
+  else if (strcmp(slot, "pack_b_i8") == 0) bench_shapes(slot, pack_i8, NULL, gaussian);
+  else if (k.call) report(&(job){slot, k.work, "Gelem/s", k.call, &offset}, NULL);
+}
+
+static uint32_t random_state = 1;
+static double random_unit(void) {
+  random_state = random_state * 1664525u + 1013904223u;
+  return ((random_state >> 8) + 0.5) / 16777216.0;
+}
+static uint8_t weight_of(double x) { return (uint8_t)(int8_t)rint(x < -127 ? -127 : x > 127 ? 127 : x); }
+
+/// int8 weights quantized so that the largest of about 1,000 is 127, as per-channel scales make them.
+static bool make_weights(size_t count) {
+  gaussian = malloc(count), laplace = malloc(count), uniform = malloc(count);
+  if (!gaussian || !laplace || !uniform) return false;
+  for (size_t i = 0; i < count; i++) {
+    const double u = random_unit(), angle = 6.283185307179586 * random_unit(), sign = random_unit() < 0.5 ? -1 : 1;
+    gaussian[i] = weight_of(127 / 3.25 * sqrt(-2 * log(u)) * cos(angle));
+    laplace[i] = weight_of(127 / 7.5 * sign * -log(u));
+    uniform[i] = weight_of(127 * (2 * u - 1));
+  }
+  return true;
 }
 
 int main(int count, char **arguments) {
@@ -202,7 +241,7 @@ int main(int count, char **arguments) {
   x = aligned_alloc(64, most * 4), y = aligned_alloc(64, most * 4), z = aligned_alloc(64, most * 4);
   bytes = aligned_alloc(64, most), more_bytes = aligned_alloc(64, most), integers = aligned_alloc(64, ELEMENTS * 4);
   packed = aligned_alloc(64, most * 4);
-  if (!x || !y || !z || !bytes || !more_bytes || !integers || !packed) return 1;
+  if (!x || !y || !z || !bytes || !more_bytes || !integers || !packed || !make_weights(most)) return 1;
   for (size_t i = 0; i < most; i++) {
     x[i] = (float)(i * 2654435761u % 2000) / 1000 - 1, y[i] = (float)(i * 40503u % 1000 + 1) / 1000, z[i] = 0;
     bytes[i] = (uint8_t)(i * 167), more_bytes[i] = (uint8_t)(i * 59);
@@ -214,5 +253,7 @@ int main(int count, char **arguments) {
 #define ADZE_KERNEL(slot, ...) bench(#slot, offsetof(adze_kernels, slot), KIND(slot, ((adze_kernels *)0)->slot));
 #define ADZE_SIZE(...)
 #include "../../Sources/CKernels/kernels.inc"
+  bench_convolutions(wanted);
+  bench_products(wanted);
   return 0;
 }

@@ -1,15 +1,19 @@
 #include "../simd/common.h"
 
 #if ADZE_X86
-#define GEMM_ROWS 6
-#define GROUP 2
+#define TILE_ROWS 4
 #include "../simd/avx2.h"
+#include "../simd/avx2_bytes.h"
 
-HELPER vi group_step(vi acc, vi a, const int8_t *b) {
-  const __m256i widened = _mm256_cvtepi8_epi16(_mm_loadu_si128((const __m128i *)b));
-  return _mm256_add_epi32(acc, _mm256_madd_epi16(a, widened));
+HELPER vi greater_bytes(vi a, vi b) { return _mm256_max_epi8(a, b); }
+HELPER vi smaller_bytes(vi a, vi b) { return _mm256_min_epi8(a, b); }
+HELPER unsigned over(vi a, vi b) {
+  const vi above = _mm256_cmpgt_epi16(a, _mm256_set1_epi16(128));
+  const vi below = _mm256_cmpgt_epi16(_mm256_set1_epi16(-128), b);
+  return (unsigned)__builtin_popcount((unsigned)_mm256_movemask_epi8(_mm256_or_si256(above, below))) / 2;
 }
 
-#include "../generic/gemm_i8.h"
+#include "../generic/gemm_i8_split.h"
+#include "../generic/pack_i8_split.h"
 #include "../simd/end.h"
 #endif

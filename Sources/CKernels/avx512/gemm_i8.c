@@ -1,15 +1,18 @@
 #include "../simd/common.h"
 
 #if ADZE_X86
-#define GEMM_ROWS 12
-#define GROUP 2
+#define TILE_ROWS 8
 #include "../simd/avx512.h"
+#include "../simd/avx512_bytes.h"
 
-HELPER vi group_step(vi acc, vi a, const int8_t *b) {
-  const __m512i widened = _mm512_cvtepi8_epi16(_mm256_loadu_si256((const __m256i *)b));
-  return _mm512_add_epi32(acc, _mm512_madd_epi16(a, widened));
+HELPER vi greater_bytes(vi a, vi b) { return _mm512_max_epi8(a, b); }
+HELPER vi smaller_bytes(vi a, vi b) { return _mm512_min_epi8(a, b); }
+HELPER unsigned over(vi a, vi b) {
+  const __mmask32 above = _mm512_cmpgt_epi16_mask(a, _mm512_set1_epi16(128));
+  return (unsigned)__builtin_popcount(above | _mm512_cmplt_epi16_mask(b, _mm512_set1_epi16(-128)));
 }
 
-#include "../generic/gemm_i8.h"
+#include "../generic/gemm_i8_split.h"
+#include "../generic/pack_i8_split.h"
 #include "../simd/end.h"
 #endif

@@ -1,9 +1,6 @@
 // Between float and 8-bit integers, and sums of 8-bit integers.
 
-/// Rounded to even and clamped while still float: [low, high] is the range of the type minus the zero point.
-HELPER vi quantized(vf x, vf scale, vf low, vf high, vi zero_point) {
-  return vi_add(v_to_i(v_min(v_max(x / scale, low), high)), zero_point);
-}
+#include "quantized.h"
 
 #define QUANTIZE(slot, type, lowest, highest)                                                        \
   void KERNEL(slot)(const float *x, type *y, ptrdiff_t n, float scale, int32_t zero_point) {         \

@@ -104,13 +104,23 @@ typedef enum adze_i8_output {
   ADZE_I8_OUTPUT_S8 = 3,
 } adze_i8_output;
 
+/// What `a` points to. float32 is quantized to uint8 while its rows are prepared, as quantize_u8 would.
+typedef enum adze_i8_a {
+  ADZE_I8_A_INTEGERS = 0,  // uint8_t or int8_t, by a_signed
+  ADZE_I8_A_F32 = 1,       // float, by the given a_scale and a_zero_point
+  ADZE_I8_A_F32_ROWS = 2,  // float, each row by the scale and zero point that DynamicQuantizeLinear would choose for
+                           // it; a_scale and a_zero_point are not read
+} adze_i8_a;
+
 /// C = epilogue(Σ_k (A[m, k] - a_zero_point) (B[k, n] - b_zero_point)), exact in int32 (modulo 2^32).
 ///
+/// Every call prepares the rows it is given, so with float32 A split rows rather than panels over threads.
 /// Strides of per-row and per-column values are 0 (one value for all) or 1. The float epilogue multiplies and adds
 /// without fusing, so that it too is equal on every instruction set (except through `activation`).
 typedef struct adze_gemm_i8 {
   ptrdiff_t m, n, k;
-  const void *a;  // uint8_t or int8_t
+  const void *a;  // as a_source says
+  adze_i8_a a_source;
   bool a_signed;
   ptrdiff_t a_row_stride, a_column_stride;
   const int32_t *_Nullable a_zero_point;  // null: 0
@@ -122,7 +132,7 @@ typedef struct adze_gemm_i8 {
   adze_i8_output output;
   void *c;  // int32_t, float, uint8_t or int8_t
   ptrdiff_t c_row_stride;
-  // The rest is not read for ADZE_I8_OUTPUT_I32.
+  // The rest is not read for ADZE_I8_OUTPUT_I32, but for a_scale with ADZE_I8_A_F32.
   const float *_Nullable a_scale;  // null: 1
   ptrdiff_t a_scale_stride;
   const float *_Nullable b_scale;  // null: 1
@@ -138,6 +148,15 @@ typedef void adze_gemm_i8_fn(
 typedef void adze_pack_b_i8_fn(
   const void *b, bool b_signed, ptrdiff_t k_stride, ptrdiff_t n_stride, ptrdiff_t k, ptrdiff_t n, void *packed,
   ptrdiff_t panel_begin, ptrdiff_t panel_end);
+
+#ifdef __clang__
+#pragma clang assume_nonnull end
+#endif
+#include "adze_gemm_block.h"
+#include "adze_sparse.h"
+#ifdef __clang__
+#pragma clang assume_nonnull begin
+#endif
 
 // --------------------------------------------------------------------------------------------- quantization
 
@@ -197,21 +216,40 @@ typedef void adze_average_pool_f32_fn(
 typedef void adze_transpose_32_fn(
   const void *x, ptrdiff_t x_row_stride, void *y, ptrdiff_t y_row_stride, ptrdiff_t rows, ptrdiff_t columns);
 
+#ifdef __clang__
+#pragma clang assume_nonnull end
+#endif
+#include "adze_conv2d.h"
+#ifdef __clang__
+#pragma clang assume_nonnull begin
+#endif
+
 // ---------------------------------------------------------------------------------------------------- table
 
-typedef struct adze_kernels {
+struct adze_kernels {
   adze_isa isa;
   const char *name;            // "avx512vnni"
   ptrdiff_t gemm_f32_panel;    // columns of a packed panel
   ptrdiff_t gemm_f32_rows;     // rows of the register tile: row splits at its multiples are fastest
+  ptrdiff_t conv2d_f32_panel;  // filters of a packed panel
+  ptrdiff_t gemm_sparse_rows;  // rows that gemm_sparse_f32 takes at a time
   ptrdiff_t gemm_i8_panel;
   ptrdiff_t gemm_i8_rows;
   ptrdiff_t gemm_i8_group;     // k is padded to a multiple of it
+  ptrdiff_t gemm_i8_header;    // bytes before the weights of a panel
+  ptrdiff_t gemm_i8_spare;     // bytes kept for every 16 weights of a panel, for what packing splits off
 
   adze_gemm_f32_fn *gemm_f32;
   adze_pack_b_f32_fn *pack_b_f32;
   adze_gemm_i8_fn *gemm_i8;
   adze_pack_b_i8_fn *pack_b_i8;
+  adze_gemm_block_fn *gemm_block_f32;
+  adze_gemm_block_fn *gemm_block_i8;
+  adze_pack_b_block_fn *pack_b_block;
+  adze_gemm_sparse_f32_fn *gemm_sparse_f32;
+  adze_pack_b_sparse_f32_fn *pack_b_sparse_f32;
+  adze_gemm_sparse_f32_fn *gemm_sparse_panel_f32;
+  adze_pack_b_sparse_f32_fn *pack_b_sparse_panel_f32;
 
   adze_binary_f32_fn *add_f32;
   adze_binary_f32_fn *sub_f32;
@@ -268,7 +306,16 @@ typedef struct adze_kernels {
   adze_max_pool_f32_fn *max_pool_f32;
   adze_average_pool_f32_fn *average_pool_f32;
   adze_transpose_32_fn *transpose_32;
-} adze_kernels;
+
+  adze_conv2d_f32_fn *conv2d_f32;
+  adze_pack_conv2d_f32_fn *pack_conv2d_f32;
+  adze_conv2d_f32_fn *conv2d_winograd_f32;
+  adze_pack_conv2d_f32_fn *pack_conv2d_winograd_f32;
+  adze_conv2d_f32_fn *conv2d_depthwise_f32;
+  adze_pack_conv2d_f32_fn *pack_conv2d_depthwise_f32;
+  adze_pool2d_f32_fn *max_pool_nhwc_f32;
+  adze_pool2d_f32_fn *average_pool_nhwc_f32;
+};
 
 /// The best table for this CPU and operating system, or the one that the environment variable ADZE_ISA
 /// (portable, avx2, avxvnni, avx512, avx512vnni) names, when the CPU has it. Chosen by the first call.
@@ -298,11 +345,25 @@ static inline ptrdiff_t adze_gemm_f32_packed_count(const adze_kernels *kernels, 
   return (n + panel - 1) / panel * panel * k;
 }
 
-/// Bytes of a packed 8-bit B[k, n], column sums included.
+/// Bytes of B[k, n] packed by pack_b_block. The caller has checked that 4 n k fits, both rounded up to 256.
+static inline ptrdiff_t adze_gemm_block_packed_bytes(
+  const adze_kernels *kernels, ptrdiff_t k, ptrdiff_t n, int32_t bits, int32_t block) {
+  ptrdiff_t panel = kernels->gemm_f32_panel;
+  // Each column of a block: the scale, the zero point and the elements.
+  return (n + panel - 1) / panel * ((k + block - 1) / block) * panel * (5 + block * bits / 8);
+}
+
+/// Floats of scratch memory for one call of gemm_sparse_f32, best aligned to 64 bytes.
+static inline ptrdiff_t adze_gemm_sparse_scratch_count(const adze_kernels *kernels, ptrdiff_t k) {
+  return kernels->gemm_sparse_rows * k;
+}
+
+/// Bytes of a packed 8-bit B[k, n], column sums included. The caller has checked that twice the product fits.
 static inline ptrdiff_t adze_gemm_i8_packed_bytes(const adze_kernels *kernels, ptrdiff_t k, ptrdiff_t n) {
   ptrdiff_t panel = kernels->gemm_i8_panel, group = kernels->gemm_i8_group;
   ptrdiff_t padded_k = (k + group - 1) / group * group;
-  return (n + panel - 1) / panel * panel * (padded_k + (ptrdiff_t)sizeof(int32_t));
+  ptrdiff_t weights = padded_k * panel;
+  return (n + panel - 1) / panel * (kernels->gemm_i8_header + weights + weights / 16 * kernels->gemm_i8_spare);
 }
 
 #ifdef __clang__

@@ -52,6 +52,8 @@ HELPER vf v_from_i(vi a) { return _mm256_cvtepi32_ps(a); }
 
 HELPER vi vi_add(vi a, vi b) { return _mm256_add_epi32(a, b); }
 HELPER vi vi_sub(vi a, vi b) { return _mm256_sub_epi32(a, b); }
+HELPER vi vi_and(vi a, vi b) { return _mm256_and_si256(a, b); }
+HELPER vi vi_xor(vi a, vi b) { return _mm256_xor_si256(a, b); }
 HELPER vi vi_mul(vi a, vi b) { return _mm256_mullo_epi32(a, b); }
 HELPER vi vi_shift_left(vi a, int n) { return _mm256_slli_epi32(a, n); }
 HELPER vi vi_shift_right(vi a, int n) { return _mm256_srai_epi32(a, n); }

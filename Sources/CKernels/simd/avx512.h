@@ -50,6 +50,8 @@ HELPER vf v_from_i(vi a) { return _mm512_cvtepi32_ps(a); }
 
 HELPER vi vi_add(vi a, vi b) { return _mm512_add_epi32(a, b); }
 HELPER vi vi_sub(vi a, vi b) { return _mm512_sub_epi32(a, b); }
+HELPER vi vi_and(vi a, vi b) { return _mm512_and_si512(a, b); }
+HELPER vi vi_xor(vi a, vi b) { return _mm512_xor_si512(a, b); }
 HELPER vi vi_mul(vi a, vi b) { return _mm512_mullo_epi32(a, b); }
 HELPER vi vi_shift_left(vi a, int n) { return _mm512_sll_epi32(a, _mm_cvtsi32_si128(n)); }
 HELPER vi vi_shift_right(vi a, int n) { return _mm512_sra_epi32(a, _mm_cvtsi32_si128(n)); }

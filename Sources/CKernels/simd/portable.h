@@ -67,6 +67,8 @@ HELPER vi vi_sub(vi a, vi b) {
   typedef uint32_t vu __attribute__((vector_size(16)));
   return (vi)((vu)a - (vu)b);
 }
+HELPER vi vi_and(vi a, vi b) { return a & b; }
+HELPER vi vi_xor(vi a, vi b) { return a ^ b; }
 HELPER vi vi_mul(vi a, vi b) {
   typedef uint32_t vu __attribute__((vector_size(16)));
   return (vi)((vu)a * (vu)b);

@@ -1,0 +1,12 @@
+#include "../simd/common.h"
+
+#if ADZE_X86
+#define GEMM_ROWS 6
+#include "../simd/avx2.h"
+#include "../generic/gathered_gemm_f32.h"
+#include "../generic/conv2d_f32.h"
+#include "../generic/winograd_f32.h"
+#include "../generic/depthwise_nhwc_f32.h"
+#include "../generic/pool_nhwc_f32.h"
+#include "../simd/end.h"
+#endif

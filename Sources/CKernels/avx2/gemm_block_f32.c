@@ -1,0 +1,9 @@
+#include "../simd/common.h"
+
+#if ADZE_X86
+#define GEMM_ROWS 6
+#include "../simd/avx2.h"
+
+#include "../generic/gemm_block_f32.h"
+#include "../simd/end.h"
+#endif

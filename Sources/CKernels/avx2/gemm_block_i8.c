@@ -1,0 +1,10 @@
+#include "../simd/common.h"
+
+#if ADZE_X86
+#define PAIRS 1
+#include "../simd/avx2.h"
+#include "../simd/avx2_bytes.h"
+
+#include "../generic/gemm_block_i8.h"
+#include "../simd/end.h"
+#endif

@@ -1,0 +1,9 @@
+#include "../simd/common.h"
+
+#if ADZE_X86
+#define VECTORS 4
+#include "../simd/avx2.h"
+
+#include "../generic/gemm_sparse_f32.h"
+#include "../simd/end.h"
+#endif

@@ -1,0 +1,175 @@
+// Product with weights of which any may be missing, vectorised over the rows of A. The including file sets VECTORS, the
+// vectors of rows that go together.
+//
+// A's rows are turned to [k][rows] in scratch memory first; a weight then multiplies whole vectors. k is cut into chunks,
+// so that their rows of A stay in the first cache while a panel of columns goes over them.
+//
+// Packed: byte offsets of the panels (int64, one more than panels); of a panel, chunk by chunk, the ends of its columns'
+// entries [chunks][ADZE_SPARSE_PANEL] (int32, counted from the panel's first entry), then the entries.
+#include "epilogue_f32.h"
+
+#define ROWS (VECTORS * VL)
+#define CHUNK (6144 / ROWS)
+#define COLUMNS ADZE_SPARSE_PANEL
+
+typedef struct {
+  int32_t k;  // inside the chunk
+  float weight;
+} sparse_entry;
+
+typedef struct {
+  const int32_t *ends;
+  const sparse_entry *entries;
+} sparse_panel;
+
+ALWAYS_INLINE ptrdiff_t chunk_count(ptrdiff_t k) { return (k + CHUNK - 1) / CHUNK; }
+
+ALWAYS_INLINE sparse_panel sparse_panel_at(const void *packed, ptrdiff_t k, ptrdiff_t panel) {
+  const void *start = (const char *)packed + ((const int64_t *)packed)[panel];
+  const int32_t *ends = start;
+  const void *entries = ends + chunk_count(k) * COLUMNS;
+  return (sparse_panel){ends, entries};
+}
+
+/// Rows of A as [k][vectors * VL]; rows past `rows` are zero.
+static void turn_rows(const adze_gemm_sparse_f32 *g, ptrdiff_t row, ptrdiff_t rows, ptrdiff_t width, float *to) {
+  const ptrdiff_t k_tiles = g->k / TRANSPOSE_TILE * TRANSPOSE_TILE;
+  for (ptrdiff_t r = 0; r < width; r += TRANSPOSE_TILE) {
+    const float *from = g->a + (row + r) * g->a_row_stride;
+    ptrdiff_t k = 0;
+    if (r + TRANSPOSE_TILE <= rows) {
+      for (; k < k_tiles; k += TRANSPOSE_TILE) v_transpose(from + k, g->a_row_stride, to + k * width + r, width);
+    }
+    for (; k < g->k; k++) {
+      for (ptrdiff_t i = 0; i < TRANSPOSE_TILE; i++) {
+        to[k * width + r + i] = r + i < rows ? from[i * g->a_row_stride + k] : 0;
+      }
+    }
+  }
+}
+
+/// One panel: y [COLUMNS][vectors * VL].
+ALWAYS_INLINE void sparse_columns(
+  const int vectors, const sparse_panel *p, ptrdiff_t k, ptrdiff_t columns, const float *turned, float *y) {
+  ptrdiff_t entry = 0;
+  for (ptrdiff_t chunk = 0; chunk < chunk_count(k); chunk++) {
+    const float *a = turned + chunk * CHUNK * vectors * VL;
+    for (ptrdiff_t c = 0; c < columns; c++) {
+      const ptrdiff_t end = p->ends[chunk * COLUMNS + c];
+      float *to = y + c * vectors * VL;
+      vf acc[VECTORS];
+      UNROLL for (int v = 0; v < vectors; v++) acc[v] = chunk ? v_load(to + v * VL) : v_set1(0);
+      for (; entry < end; entry++) {
+        const vf weight = v_set1(p->entries[entry].weight);
+        const float *x = a + (ptrdiff_t)p->entries[entry].k * (vectors * VL);
+        UNROLL for (int v = 0; v < vectors; v++) acc[v] = v_fma(v_load(x + v * VL), weight, acc[v]);
+      }
+      UNROLL for (int v = 0; v < vectors; v++) v_store(to + v * VL, acc[v]);
+    }
+    entry = p->ends[chunk * COLUMNS + COLUMNS - 1];
+  }
+}
+
+typedef void columns_fn(const sparse_panel *p, ptrdiff_t k, ptrdiff_t columns, const float *turned, float *y);
+#define SPARSE_COLUMNS(vectors)                                                                                 \
+  static void sparse_columns_##vectors(                                                                        \
+    const sparse_panel *p, ptrdiff_t k, ptrdiff_t columns, const float *turned, float *y) {                     \
+    sparse_columns(vectors, p, k, columns, turned, y);                                                          \
+  }
+SPARSE_COLUMNS(1) SPARSE_COLUMNS(2)
+#if VECTORS > 2
+SPARSE_COLUMNS(3) SPARSE_COLUMNS(4)
+static columns_fn *const sparse_widths[] = {sparse_columns_1, sparse_columns_2, sparse_columns_3, sparse_columns_4};
+#else
+static columns_fn *const sparse_widths[] = {sparse_columns_1, sparse_columns_2};
+#endif
+
+/// y [columns][width] to rows of C.
+static void store_rows(
+  const adze_gemm_sparse_f32 *g, ptrdiff_t row, ptrdiff_t rows, ptrdiff_t column, ptrdiff_t columns, ptrdiff_t width,
+  const float *y) {
+  for (ptrdiff_t r = 0; r < rows; r += TRANSPOSE_TILE) {
+    const bool full = r + TRANSPOSE_TILE <= rows;
+    float *to = g->c + (row + r) * g->c_row_stride + column;
+    ptrdiff_t c = 0;
+    for (; full && c + TRANSPOSE_TILE <= columns; c += TRANSPOSE_TILE) {
+      v_transpose(y + c * width + r, width, to + c, g->c_row_stride);
+    }
+    for (; c < columns; c++) {
+      for (ptrdiff_t i = 0; i < least(TRANSPOSE_TILE, rows - r); i++) {
+        to[i * g->c_row_stride + c] = y[c * width + r + i];
+      }
+    }
+  }
+}
+
+/// One row, from A as it lies: the same chains in one lane.
+static void sparse_row(const adze_gemm_sparse_f32 *g, ptrdiff_t row, ptrdiff_t panel, ptrdiff_t columns) {
+  const sparse_panel p = sparse_panel_at(g->b_packed, g->k, panel);
+  float *c = g->c + row * g->c_row_stride + panel * COLUMNS;
+  ptrdiff_t entry = 0;
+  for (ptrdiff_t chunk = 0; chunk < chunk_count(g->k); chunk++) {
+    const float *a = g->a + row * g->a_row_stride + chunk * CHUNK;
+    for (ptrdiff_t j = 0; j < columns; j++) {
+      const ptrdiff_t end = p.ends[chunk * COLUMNS + j];
+      vf acc = v_set1(chunk ? c[j] : 0);
+      for (; entry < end; entry++) acc = v_fma(v_set1(a[p.entries[entry].k]), v_set1(p.entries[entry].weight), acc);
+      v_store_part(c + j, acc, 1);
+    }
+    entry = p.ends[chunk * COLUMNS + COLUMNS - 1];
+  }
+}
+
+void KERNEL(gemm_sparse_f32)(
+  const adze_gemm_sparse_f32 *g, float *scratch, ptrdiff_t row_begin, ptrdiff_t row_end, ptrdiff_t panel_begin,
+  ptrdiff_t panel_end) {
+  _Alignas(64) float y[COLUMNS * ROWS];
+  const ptrdiff_t column_end = least(panel_end * COLUMNS, g->n);
+  for (ptrdiff_t row = row_begin; row < row_end; row += ROWS) {
+    const ptrdiff_t rows = least(ROWS, row_end - row), vectors = (rows + VL - 1) / VL;
+    const bool single = row_end - row_begin == 1;
+    if (!single) turn_rows(g, row, rows, vectors * VL, scratch);
+    for (ptrdiff_t panel = panel_begin; panel < panel_end; panel++) {
+      const ptrdiff_t column = panel * COLUMNS, columns = least(COLUMNS, column_end - column);
+      const sparse_panel p = sparse_panel_at(g->b_packed, g->k, panel);
+      if (g->k == 0) for (ptrdiff_t i = 0; i < rows * columns; i++) {
+        g->c[(row + i / columns) * g->c_row_stride + column + i % columns] = 0;
+      } else if (single) {
+        sparse_row(g, row, panel, columns);
+      } else {
+        sparse_widths[vectors - 1](&p, g->k, columns, scratch, y);
+        store_rows(g, row, rows, column, columns, vectors * VL, y);
+      }
+      finish_part(&g->epilogue, g->c, g->c_row_stride, row, row + rows, column, columns);
+    }
+    activate_part(&g->epilogue, g->c, g->c_row_stride, row, row + rows, panel_begin * COLUMNS, column_end);
+  }
+}
+
+ptrdiff_t KERNEL(pack_b_sparse_f32)(
+  const float *b, ptrdiff_t k_stride, ptrdiff_t n_stride, ptrdiff_t k, ptrdiff_t n, void *packed) {
+  const ptrdiff_t panels = (n + COLUMNS - 1) / COLUMNS;
+  ptrdiff_t at = (panels + 1) * (ptrdiff_t)sizeof(int64_t);
+  for (ptrdiff_t panel = 0; panel < panels; panel++) {
+    if (packed) ((int64_t *)packed)[panel] = at;
+    const sparse_panel p = packed ? sparse_panel_at(packed, k, panel) : (sparse_panel){0};
+    int32_t *ends = (int32_t *)p.ends;
+    sparse_entry *entries = (sparse_entry *)p.entries;
+    ptrdiff_t count = 0;
+    for (ptrdiff_t chunk = 0; chunk < chunk_count(k); chunk++) {
+      for (ptrdiff_t c = 0; c < COLUMNS; c++) {
+        const ptrdiff_t column = panel * COLUMNS + c, k_end = least(k, (chunk + 1) * CHUNK);
+        for (ptrdiff_t i = chunk * CHUNK; i < k_end && column < n; i++) {
+          const float weight = b[i * k_stride + column * n_stride];
+          if (weight == 0) continue;
+          if (packed) entries[count] = (sparse_entry){(int32_t)(i - chunk * CHUNK), weight};
+          count++;
+        }
+        if (packed) ends[chunk * COLUMNS + c] = (int32_t)count;
+      }
+    }
+    at += chunk_count(k) * COLUMNS * (ptrdiff_t)sizeof(int32_t) + count * (ptrdiff_t)sizeof(sparse_entry);
+  }
+  if (packed) ((int64_t *)packed)[panels] = at;
+  return at;
+}

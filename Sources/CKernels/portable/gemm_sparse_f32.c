@@ -1,0 +1,4 @@
+#define VECTORS 4
+#include "../simd/portable.h"
+
+#include "../generic/gemm_sparse_f32.h"
