@@ -147,6 +147,11 @@ static void row(const adze_kernels *k, const void *context) { SLOT(adze_row_f32_
 static void layer_norm(const adze_kernels *k, const void *context) {
   SLOT(adze_layer_norm_f32_fn)(x, y, y, z, ELEMENTS, 1e-5f, NULL, NULL);
 }
+static void softmax_part(const adze_kernels *k, const void *context) {
+  float maximum = -INFINITY, sum = 0;
+  memcpy(z, x, ELEMENTS * sizeof *z);
+  float_sink = SLOT(adze_softmax_part_f32_fn)(z, ELEMENTS, 0.125f, y, 1, &maximum, &sum);
+}
 static void quantize_u8(const adze_kernels *k, const void *c) { (void)c, k->quantize_u8(x, bytes, ELEMENTS, 0.01f, 128); }
 static void quantize_s8(const adze_kernels *k, const void *c) {
   (void)c, k->quantize_s8(x, (int8_t *)bytes, ELEMENTS, 0.01f, 0);
@@ -191,6 +196,7 @@ typedef struct {
 #define KIND(slot, kernel)                                                                                          \
   _Generic((kernel), adze_unary_f32_fn *: (kind){unary, ELEMENTS}, adze_binary_f32_fn *: (kind){binary, ELEMENTS},  \
     adze_reduce_f32_fn *: (kind){reduce, ELEMENTS}, adze_row_f32_fn *: (kind){row, ELEMENTS},                       \
+    adze_softmax_part_f32_fn *: (kind){softmax_part, ELEMENTS},                                                     \
     adze_layer_norm_f32_fn *: (kind){layer_norm, ELEMENTS}, adze_quantize_u8_fn *: (kind){quantize_u8, ELEMENTS},   \
     adze_quantize_s8_fn *: (kind){quantize_s8, ELEMENTS}, adze_dequantize_u8_fn *: (kind){dequantize_u8, ELEMENTS}, \
     adze_dequantize_s8_fn *: (kind){dequantize_s8, ELEMENTS},                                                       \

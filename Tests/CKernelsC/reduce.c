@@ -104,6 +104,48 @@ static void check_rows(checker *c, adze_row_f32_fn *kernel, bool logarithm, doub
 void check_softmax_f32(checker *c) { check_rows(c, c->kernels->softmax_f32, false, 8, 1e-37); }
 void check_log_softmax_f32(checker *c) { check_rows(c, c->kernels->log_softmax_f32, true, 4, 2e-6); }
 
+/// A row in one part and in two, with every kind of mask, against the whole softmax in double precision.
+void check_softmax_part_f32(checker *c) {
+  FOR_SIZES(n) {
+    for (int form = 0; form < 9; form++) {
+      const ptrdiff_t first = form / 3 == 0 ? n : form / 3 == 1 ? n / 2 : 0, step = form % 3 == 1;
+      float *x = random_floats(n, -30, 30), *mask = form % 3 ? random_floats(step ? n : 1, -20, 5) : NULL;
+      if (step && n > 2) mask[n / 3] = -INFINITY;
+      double *t = calloc((size_t)n + 1, sizeof *t), top = -INFINITY, total = 0;
+      for (ptrdiff_t i = 0; i < n; i++) {
+        t[i] = (double)(x[i] * 0.37f) + (mask ? mask[i * step] : 0);
+        top = t[i] > top ? t[i] : top;
+      }
+      for (ptrdiff_t i = 0; i < n; i++) total += exp(t[i] - top);
+      float maximum = -INFINITY, sum = 0;
+      float factor = c->kernels->softmax_part_f32(x, first, 0.37f, mask, step, &maximum, &sum);
+      expect(c, first == 0 ? factor == 1 : factor == 0, "%td: factor %g at first", n, factor);
+      factor = c->kernels->softmax_part_f32(
+        x + first, n - first, 0.37f, step ? mask + first : mask, step, &maximum, &sum);
+      expect(c, n == 0 || fabs(maximum - top) <= 4e-6, "%td: maximum %g, not %g", n, maximum, top);
+      expect(c, fabs(sum - total) <= 2e-5 * total, "%td: sum %g, not %g", n, sum, total);
+      for (ptrdiff_t i = 0; i < n; i++) {
+        const double exact = exp(t[i] - top) / total, got = (i < first ? x[i] * factor : x[i]) / (double)sum;
+        expect(c, fabs(got - exact) <= 3e-5 * exact + 1e-36, "%td, form %d: %g, not %g", n, form, got, exact);
+      }
+      free(t);
+      release_all();
+    }
+    // Rows of -inf only, which a later part may end, and NaN, which nothing ends.
+    float *x = guarded((size_t)n * 4, 0), maximum = -INFINITY, sum = 0;
+    for (ptrdiff_t i = 0; i < n; i++) x[i] = -INFINITY;
+    float factor = c->kernels->softmax_part_f32(x, n, 1, NULL, 0, &maximum, &sum);
+    expect(c, factor == 1 && maximum == -INFINITY && sum < 1e-37f, "%td: %g %g %g", n, factor, maximum, sum);
+    for (ptrdiff_t i = 0; i < n; i++) expect(c, x[i] < 1e-37f, "%td: %g where all is masked", n, x[i]);
+    if (n > 0) {
+      x[n / 2] = NAN;
+      c->kernels->softmax_part_f32(x, n, 1, NULL, 0, &maximum, &sum);
+      expect(c, isnan(maximum) && isnan(sum), "%td: NaN is lost", n);
+    }
+    release_all();
+  }
+}
+
 void check_layer_norm_f32(checker *c) {
   FOR_SIZES(n) {
     for (int form = 0; form < 4; form++) {

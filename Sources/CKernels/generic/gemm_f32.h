@@ -8,6 +8,8 @@
 #define GEMM_DEPTH 256
 // Rows of a block: GEMM_BLOCK_ROWS x GEMM_DEPTH of A stay in the second-level cache.
 #define GEMM_BLOCK_ROWS 168
+// Columns of a block: when k is blocked, its partial sums stay in the second-level cache too.
+#define GEMM_BLOCK_COLUMNS 768
 // Vectors of C that a tile of few rows holds, so that enough chains are in flight.
 #define WIDE 8
 
@@ -17,6 +19,9 @@
 #define COPIED_ROWS 48
 #define COPIED_STRIDE (GEMM_DEPTH + 16)
 
+// Floats of a cache line.
+#define GEMM_LINE 16
+
 /// A block of rows and of k.
 typedef struct {
   const adze_gemm_f32 *gemm;
@@ -24,13 +29,38 @@ typedef struct {
   ptrdiff_t a_row_stride;
   ptrdiff_t row, k_begin, depth;
   bool first, last;
+  // The tile's share of the panel that comes next: so many lines for each GEMM_LINE of k.
+  const float *fetched;
+  ptrdiff_t fetched_lines;
+  bool fetches_rows;  // of A, under the next tile
 } k_block;
 
-ALWAYS_INLINE vf epilogue_lanes(const adze_epilogue_f32 *e, vf c, vf column_bias, vf row_bias) {
-  if (e->column_bias) c = c + column_bias;
-  if (e->row_bias) c = c + row_bias;
-  if (e->clamps) c = v_min(v_set1(e->maximum), v_max(v_set1(e->minimum), c));
-  return c;
+/// The last vector of a row can be partial.
+ALWAYS_INLINE vf gemm_load(const float *p, const bool is_last, ptrdiff_t part) {
+  return is_last && part < VL ? v_load_part(p, part) : v_load(p);
+}
+
+/// What becomes of the sums of a tile. Each step is one branch for all of them.
+ALWAYS_INLINE void gemm_epilogue(
+  const int rows, const int vectors, const adze_epilogue_f32 *e, vf *acc, ptrdiff_t row, ptrdiff_t column,
+  ptrdiff_t part) {
+  const float *column_bias = e->column_bias, *row_bias = e->row_bias;
+  if (column_bias) {
+    UNROLL for (int v = 0; v < vectors; v++) {
+      const vf bias = gemm_load(column_bias + column + v * VL, v == vectors - 1, part);
+      UNROLL for (int i = 0; i < rows; i++) acc[i * vectors + v] = acc[i * vectors + v] + bias;
+    }
+  }
+  if (row_bias) {
+    UNROLL for (int i = 0; i < rows; i++) {
+      const vf bias = v_set1(row_bias[row + i]);
+      UNROLL for (int v = 0; v < vectors; v++) acc[i * vectors + v] = acc[i * vectors + v] + bias;
+    }
+  }
+  if (e->clamps) {
+    const vf low = v_set1(e->minimum), high = v_set1(e->maximum);
+    UNROLL for (int i = 0; i < rows * vectors; i++) acc[i] = v_min(high, v_max(low, acc[i]));
+  }
 }
 
 /// rows x vectors of C at (row, column), `columns` of them real; vector v reads its B at b + offset(v).
@@ -38,48 +68,54 @@ ALWAYS_INLINE void tile(
   const int rows, const int vectors, const k_block *block, ptrdiff_t row, ptrdiff_t column, ptrdiff_t columns) {
   const adze_gemm_f32 *g = block->gemm;
   const ptrdiff_t row_stride = block->a_row_stride, column_stride = g->a_column_stride, panel_size = g->k * PANEL;
+  const ptrdiff_t c_stride = g->c_row_stride, depth = block->depth;
   const float *a = block->a + (row - block->row) * row_stride;
   const float *b = g->b_packed + column / PANEL * panel_size + block->k_begin * PANEL;
-  float *c = g->c + row * g->c_row_stride + column;
-  // Only the last vector can be partial.
+  float *c = g->c + row * c_stride + column;
   const ptrdiff_t part = columns - (vectors - 1) * VL;
   const bool loads = !block->first || g->accumulates;
 
   vf acc[GEMM_ROWS * 2 > WIDE ? GEMM_ROWS * 2 : WIDE];
-  UNROLL for (int i = 0; i < rows; i++) {
-    UNROLL for (int v = 0; v < vectors; v++) {
-      const float *p = c + i * g->c_row_stride + v * VL;
-      acc[i * vectors + v] = !loads ? v_set1(0) : v == vectors - 1 && part < VL ? v_load_part(p, part) : v_load(p);
-    }
-  }
-  for (ptrdiff_t k = 0; k < block->depth; k++) {
-    vf bk[WIDE];
-    UNROLL for (int v = 0; v < vectors; v++) bk[v] = v_load(b + v / 2 * panel_size + v % 2 * VL);
+  UNROLL for (int i = 0; i < rows * vectors; i++) acc[i] = v_set1(0);
+  if (loads) {
     UNROLL for (int i = 0; i < rows; i++) {
-      const vf ai = v_set1(a[i * row_stride]);
-      UNROLL for (int v = 0; v < vectors; v++) acc[i * vectors + v] = v_fma(ai, bk[v], acc[i * vectors + v]);
-    }
-    a += column_stride;
-    b += PANEL;
-  }
-  const adze_epilogue_f32 *e = &g->epilogue;
-  UNROLL for (int i = 0; i < rows; i++) {
-    const vf row_bias = v_set1(block->last && e->row_bias ? e->row_bias[row + i] : 0);
-    UNROLL for (int v = 0; v < vectors; v++) {
-      float *p = c + i * g->c_row_stride + v * VL;
-      vf sum = acc[i * vectors + v];
-      const bool partial = v == vectors - 1 && part < VL;
-      if (block->last) {
-        vf column_bias = v_set1(0);
-        if (e->column_bias) {
-          const float *bias = e->column_bias + column + v * VL;
-          column_bias = partial ? v_load_part(bias, part) : v_load(bias);
-        }
-        sum = epilogue_lanes(e, sum, column_bias, row_bias);
+      UNROLL for (int v = 0; v < vectors; v++) {
+        acc[i * vectors + v] = gemm_load(c + i * c_stride + v * VL, v == vectors - 1, part);
       }
-      if (partial) v_store_part(p, sum, part);
-      else v_store(p, sum);
     }
+  } else if (vectors == 2 && depth > 2 * GEMM_LINE) {
+    UNROLL for (int i = 0; i < rows; i++) {
+      __builtin_prefetch(c + i * c_stride, 1);
+      __builtin_prefetch(c + i * c_stride + (vectors * VL - 1), 1);
+    }
+  }
+  const float *fetched = block->fetched;
+  for (ptrdiff_t k = 0; k < depth; fetched += PANEL * GEMM_LINE) {
+    for (ptrdiff_t i = 0; i < block->fetched_lines; i++) __builtin_prefetch(fetched + i * GEMM_LINE, 0, 2);
+    // The rows are short streams, which the CPU's prefetchers find late; the first panel brings them in for all.
+    if (vectors == 2 && block->fetches_rows) {
+      UNROLL for (int i = 0; i < rows; i++) __builtin_prefetch(a + (rows + i) * row_stride);
+    }
+    for (const ptrdiff_t end = least(depth, k + GEMM_LINE); k < end; k++) {
+      vf bk[WIDE];
+      UNROLL for (int v = 0; v < vectors; v++) bk[v] = v_load(b + v / 2 * panel_size + v % 2 * VL);
+      UNROLL for (int i = 0; i < rows; i++) {
+        const vf ai = v_set1(a[i * row_stride]);
+        UNROLL for (int v = 0; v < vectors; v++) acc[i * vectors + v] = v_fma(ai, bk[v], acc[i * vectors + v]);
+      }
+      a += column_stride;
+      b += PANEL;
+    }
+  }
+  if (block->last) gemm_epilogue(rows, vectors, &g->epilogue, acc, row, column, part);
+  UNROLL for (int i = 0; i < rows; i++) {
+    UNROLL for (int v = 0; v < vectors - 1; v++) v_store(c + i * c_stride + v * VL, acc[i * vectors + v]);
+  }
+  c += (vectors - 1) * VL;
+  if (part >= VL) {
+    UNROLL for (int i = 0; i < rows; i++) v_store(c + i * c_stride, acc[i * vectors + vectors - 1]);
+  } else {
+    UNROLL for (int i = 0; i < rows; i++) v_store_part(c + i * c_stride, acc[i * vectors + vectors - 1], part);
   }
 }
 
@@ -134,15 +170,25 @@ static void few_rows(const k_block *block, ptrdiff_t row, ptrdiff_t rows, ptrdif
   }
 }
 
-/// Rows [row, end) of a block against all columns: tiles of nearly equal height under GEMM_ROWS.
-static void many_rows(const k_block *block, ptrdiff_t row, ptrdiff_t end, ptrdiff_t column, ptrdiff_t column_end) {
+/// Rows [row, end) of a block against all columns: tiles of nearly equal height under GEMM_ROWS. While a panel is
+/// multiplied, the next one comes into the second cache.
+static void many_rows(
+  k_block *block, ptrdiff_t row, ptrdiff_t end, ptrdiff_t column, ptrdiff_t column_end, bool fetches_rows) {
+  const ptrdiff_t first = column;
   const ptrdiff_t steps = (end - row + GEMM_ROWS - 1) / GEMM_ROWS;
   const ptrdiff_t height = (end - row) / steps, taller = (end - row) % steps;
+  const ptrdiff_t share = (PANEL + steps - 1) / steps, panel_size = block->gemm->k * PANEL;
+  const float *b = block->gemm->b_packed + block->k_begin * PANEL;
+  const float *after = b + column / PANEL * panel_size + (block->last ? 0 : block->depth * PANEL);
   for (; column < column_end; column += PANEL) {
     const ptrdiff_t columns = least(PANEL, column_end - column);
+    const float *next = column + PANEL < column_end ? b + (column / PANEL + 1) * panel_size : after;
+    block->fetches_rows = fetches_rows && column == first;
     ptrdiff_t r = row;
     for (ptrdiff_t step = 0; step < steps; step++) {
       const ptrdiff_t rows = height + (step < taller);
+      block->fetched = next + step * share * GEMM_LINE;
+      block->fetched_lines = steps > 1 && step * share < PANEL ? share : 0;
       tiles[rows - 1][columns > VL](block, r, column, columns);
       r += rows;
     }
@@ -158,35 +204,58 @@ static void copy_a(k_block *block, ptrdiff_t rows, float *copy) {
   block->a_row_stride = COPIED_STRIDE;
 }
 
-void KERNEL(gemm_f32)(
-  const adze_gemm_f32 *g, ptrdiff_t row_begin, ptrdiff_t row_end, ptrdiff_t panel_begin, ptrdiff_t panel_end) {
-  const ptrdiff_t column = panel_begin * PANEL, column_end = least(panel_end * PANEL, g->n);
-  if (column >= column_end) return;
+/// Rows [row, end) of columns [column, column_end), from the first k to the activation.
+static void row_block(
+  const adze_gemm_f32 *g, ptrdiff_t row, ptrdiff_t end, ptrdiff_t column, ptrdiff_t column_end, float *copy) {
   const ptrdiff_t blocks = most(1, (g->k + GEMM_DEPTH - 1) / GEMM_DEPTH);
   const ptrdiff_t depth = (g->k + blocks - 1) / blocks;
+  for (ptrdiff_t i = 0; i < blocks; i++) {
+    const ptrdiff_t k = i * depth;
+    k_block block = {
+      .gemm = g, .a = g->a + row * g->a_row_stride + k * g->a_column_stride, .a_row_stride = g->a_row_stride,
+      .row = row, .k_begin = k, .depth = least(depth, g->k - k), .first = i == 0, .last = i == blocks - 1,
+      .fetched = g->b_packed};
+    if (copy) copy_a(&block, end - row, copy);
+    if (end - row <= 4) few_rows(&block, row, end - row, column, column_end);
+    else many_rows(&block, row, end, column, column_end, !copy && g->a_column_stride == 1);
+  }
+  const adze_epilogue_f32 *e = &g->epilogue;
+  if (!e->activation) return;
+  for (ptrdiff_t r = row; r < end; r++) {
+    float *c = g->c + r * g->c_row_stride + column;
+    e->activation(c, c, column_end - column, e->alpha, e->beta);
+  }
+}
+
+void KERNEL(gemm_f32)(
+  const adze_gemm_f32 *g, ptrdiff_t row_begin, ptrdiff_t row_end, ptrdiff_t panel_begin, ptrdiff_t panel_end) {
+  const ptrdiff_t column_begin = panel_begin * PANEL, column_end = least(panel_end * PANEL, g->n);
+  if (column_begin >= column_end) return;
   // Worth it when the copy is read by several panels.
   const bool copies = g->a_column_stride == 1 && g->a_row_stride % CLASHING_STRIDE == 0 && row_end - row_begin > 4
-    && column_end - column > 2 * PANEL;
-  const ptrdiff_t block_rows = copies ? COPIED_ROWS : GEMM_BLOCK_ROWS;
+    && column_end - column_begin > 2 * PANEL;
+  const ptrdiff_t rows = copies ? COPIED_ROWS : GEMM_BLOCK_ROWS;
+  const ptrdiff_t columns = g->k > GEMM_DEPTH && row_end - row_begin > 4 ? GEMM_BLOCK_COLUMNS : column_end;
   _Alignas(64) float copy[COPIED_ROWS * COPIED_STRIDE];
-  for (ptrdiff_t row = row_begin; row < row_end; row += block_rows) {
-    const ptrdiff_t end = least(row + block_rows, row_end);
-    for (ptrdiff_t i = 0; i < blocks; i++) {
-      const ptrdiff_t k = i * depth;
-      k_block block = {
-        g, g->a + row * g->a_row_stride + k * g->a_column_stride, g->a_row_stride, row, k, least(depth, g->k - k),
-        i == 0, i == blocks - 1};
-      if (copies) copy_a(&block, end - row, copy);
-      if (end - row <= 4) few_rows(&block, row, end - row, column, column_end);
-      else many_rows(&block, row, end, column, column_end);
+  for (ptrdiff_t row = row_begin; row < row_end; row += rows) {
+    const ptrdiff_t end = least(row + rows, row_end);
+    for (ptrdiff_t column = column_begin; column < column_end; column += columns) {
+      row_block(g, row, end, column, least(column + columns, column_end), copies ? copy : NULL);
     }
-    const adze_epilogue_f32 *e = &g->epilogue;
-    if (e->activation) {
-      for (ptrdiff_t r = row; r < end; r++) {
-        float *c = g->c + r * g->c_row_stride + column;
-        e->activation(c, c, column_end - column, e->alpha, e->beta);
-      }
+  }
+}
+
+/// A panel of a B whose columns are contiguous: by square tiles.
+static void pack_columns(const float *from, ptrdiff_t n_stride, ptrdiff_t k, ptrdiff_t columns, float *to) {
+  const ptrdiff_t whole_k = k - k % TRANSPOSE_TILE, whole_columns = columns - columns % TRANSPOSE_TILE;
+  for (ptrdiff_t i = 0; i < whole_k; i += TRANSPOSE_TILE) {
+    for (ptrdiff_t j = 0; j < whole_columns; j += TRANSPOSE_TILE) {
+      v_transpose(from + j * n_stride + i, n_stride, to + i * PANEL + j, PANEL);
     }
+  }
+  for (ptrdiff_t i = 0; i < k; i++) {
+    for (ptrdiff_t j = i < whole_k ? whole_columns : 0; j < columns; j++) to[i * PANEL + j] = from[j * n_stride + i];
+    for (ptrdiff_t j = columns; j < PANEL; j++) to[i * PANEL + j] = 0;
   }
 }
 
@@ -197,8 +266,13 @@ void KERNEL(pack_b_f32)(
     const float *from = b + panel * PANEL * n_stride;
     float *to = packed + panel * PANEL * k;
     const ptrdiff_t columns = least(PANEL, n - panel * PANEL);
+    if (k_stride == 1 && n_stride != 1) {
+      pack_columns(from, n_stride, k, columns, to);
+      continue;
+    }
     for (ptrdiff_t i = 0; i < k; i++, from += k_stride, to += PANEL) {
-      if (n_stride == 1) memcpy(to, from, (size_t)columns * sizeof *to);
+      if (n_stride == 1 && columns == PANEL) v_store(to, v_load(from)), v_store(to + VL, v_load(from + VL));
+      else if (n_stride == 1) memcpy(to, from, (size_t)columns * sizeof *to);
       else for (ptrdiff_t j = 0; j < columns; j++) to[j] = from[j * n_stride];
       for (ptrdiff_t j = columns; j < PANEL; j++) to[j] = 0;
     }

@@ -130,6 +130,50 @@ void KERNEL(log_softmax_f32)(const float *x, float *y, ptrdiff_t n) {
   if (i < n) v_store_part(y + i, v_load_part(x + i, n - i) - all - logarithm, n - i);
 }
 
+/// x = x * scale + mask, and the largest of it and `start`.
+ALWAYS_INLINE float masked_row(
+  float *x, ptrdiff_t n, float scale, const float *mask, const bool whole_mask, float start) {
+  const vf factor = v_set1(scale), all = v_set1(mask && !whole_mask ? *mask : 0);
+  vf top = v_set1(start);
+  ptrdiff_t i = 0;
+  for (; i + VL <= n; i += VL) {
+    vf t = v_load(x + i) * factor;
+    if (mask) t = t + (whole_mask ? v_load(mask + i) : all);
+    v_store(x + i, t);
+    top = greater(top, t);
+  }
+  if (i < n) {
+    vf t = v_load_part(x + i, n - i) * factor;
+    if (mask) t = t + (whole_mask ? v_load_part(mask + i, n - i) : all);
+    v_store_part(x + i, t, n - i);
+    top = greater(top, tail(x + i, n - i, -INFINITY));
+  }
+  float lanes[VL];
+  v_store(lanes, top);
+  float result = lanes[0];
+  for (int l = 1; l < VL; l++) result = isnan(result) || result > lanes[l] ? result : lanes[l];
+  return result;
+}
+
+float KERNEL(softmax_part_f32)(
+  float *x, ptrdiff_t n, float scale, const float *mask, ptrdiff_t mask_step, float *maximum, float *sum) {
+  const float former = *maximum;
+  const float top = !mask ? masked_row(x, n, scale, NULL, false, former)
+    : mask_step == 1 ? masked_row(x, n, scale, mask, true, former)
+                     : masked_row(x, n, scale, mask, false, former);
+  // Nothing but -inf so far: there is no finite shift, and none is needed.
+  const float shift = top == -INFINITY ? 0 : top;
+  float factor = 1;
+  if (former != top) {
+    float lanes[VL];
+    v_store(lanes, v_exp(v_set1(former - shift)));
+    factor = former == -INFINITY ? 0 : lanes[0];
+  }
+  *maximum = top;
+  *sum = *sum * factor + exp_row(x, x, n, shift, true);
+  return factor;
+}
+
 ALWAYS_INLINE float squared_deviations(const float *x, ptrdiff_t n, float mean) {
   const vf all = v_set1(mean);
   vf acc0 = v_set1(0), acc1 = acc0;

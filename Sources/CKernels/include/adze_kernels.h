@@ -51,6 +51,14 @@ typedef float adze_reduce_f32_fn(const float *x, ptrdiff_t count);
 /// y = row function of x over `count` contiguous elements (softmax, log-softmax). In place.
 typedef void adze_row_f32_fn(const float *x, float *y, ptrdiff_t count);
 
+/// One row of a softmax that sees its elements in parts. t = x * scale + mask[i * mask_step] (a step is 0 or 1);
+/// *maximum becomes the largest t so far (from -inf), x becomes exp(t - *maximum), *sum the sum of exp(t - *maximum)
+/// so far (from 0). Returns what makes former results comparable: exp(former maximum - *maximum), 1 when it stays.
+/// While all t are -inf, x becomes 0. NaN makes all that follows NaN.
+typedef float adze_softmax_part_f32_fn(
+  float *x, ptrdiff_t count, float scale, const float *_Nullable mask, ptrdiff_t mask_step, float *maximum,
+  float *sum);
+
 /// y = (x - mean) / sqrt(variance + epsilon) * scale + bias over one row; scale and bias may be null. In place.
 /// `mean` and `inverse_deviation` receive the row's statistics when not null.
 typedef void adze_layer_norm_f32_fn(
@@ -289,6 +297,7 @@ struct adze_kernels {
   adze_reduce_f32_fn *minimum_f32;         // NaN when any is; +inf when empty
   adze_row_f32_fn *softmax_f32;
   adze_row_f32_fn *log_softmax_f32;
+  adze_softmax_part_f32_fn *softmax_part_f32;
   adze_layer_norm_f32_fn *layer_norm_f32;
 
   adze_quantize_u8_fn *quantize_u8;
