@@ -126,11 +126,11 @@ def randomized(model):
     rest = [i for i in graph.initializer if i.name in used]
     del graph.initializer[:]
     graph.initializer.extend(rest)
-    names = {i.name for i in rest}
+    names = set(shapes)
     ports = [i for i in graph.input if i.name not in names]
     del graph.input[:]
     graph.input.extend(ports)
-    for port in ports:
+    for port in graph.input:
         port.type.tensor_type.shape.dim[0].dim_param = "batch"
     for port in graph.output:
         port.type.tensor_type.shape.dim[0].dim_param = "batch"
