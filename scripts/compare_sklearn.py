@@ -11,31 +11,21 @@ Makes .venv-sklearn with the converters when it is missing. The exit status is 1
 """
 import argparse
 import json
-import os
 import subprocess
 import sys
 import tempfile
 import warnings
 from pathlib import Path
 
+import environment
+
 ROOT = Path(__file__).resolve().parent.parent
-VENV = ROOT / ".venv-sklearn"
+VENV = ".venv-sklearn"
 PACKAGES = [
     "numpy==2.4.6", "onnx==1.22.0", "onnxruntime==1.31.1", "scikit-learn==1.9.1", "skl2onnx==1.20.0",
     "onnxmltools==1.16.0", "xgboost==3.2.0", "lightgbm==4.7.0", "pandas==3.1.1",
 ]
 TOLERANCE = 1e-4
-
-
-def venv_python():
-    """The environment's interpreter; made on first use and whenever the packages change."""
-    python, stamp = VENV / "bin" / "python", VENV / "installed.txt"
-    if not stamp.exists() or stamp.read_text() != "\n".join(PACKAGES):
-        print(f"making {VENV.name} with {', '.join(PACKAGES)}", file=sys.stderr)
-        subprocess.check_call([sys.executable, "-m", "venv", str(VENV)])
-        subprocess.check_call([str(python), "-m", "pip", "install", "--quiet", "--disable-pip-version-check", *PACKAGES])
-        stamp.write_text("\n".join(PACKAGES))
-    return python
 
 
 # --- export and comparison ----------------------------------------------------------------------------------------
@@ -210,9 +200,7 @@ def main():
     parser.add_argument("--keep", help="write models that fail there")
     parser.add_argument("--verbose", action="store_true", help="also say why models were left out")
     options = parser.parse_args()
-    if os.environ.get("ADZE_SKLEARN_PYTHON") is None and Path(sys.prefix).resolve() != VENV.resolve():
-        python = venv_python()
-        os.execv(python, [str(python), *sys.argv])
+    environment.enter(VENV, PACKAGES)
     warnings.filterwarnings("ignore")
     report(options)
 

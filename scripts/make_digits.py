@@ -8,29 +8,13 @@ digits-cnn  two 3x3 convolutions with batch normalisation, input `image` [batch,
 Both give `logits` [batch, 10]. The data are scikit-learn's 1,797 handwritten digits, pixels scaled to 0...1,
 60/40 split with seed 0: digits-train.npz and digits-test.npz hold `pixels`, `image` and `labels`.
 """
-import os
-import subprocess
-import sys
 from pathlib import Path
 
+import environment
+
 ROOT = Path(__file__).resolve().parent.parent
-VENV = ROOT / ".venv-digits"
-PACKAGES = ["numpy==2.4.6", "scikit-learn==1.7.2", "onnx==1.22.0"]
 
-
-def enter_venv():
-    """Runs this script again inside its own environment, made on first use."""
-    python = VENV / "bin" / "python"
-    if Path(sys.prefix) == VENV:
-        return
-    if not python.exists():
-        print(f"making {VENV.name} with {', '.join(PACKAGES)}", file=sys.stderr)
-        subprocess.check_call([sys.executable, "-m", "venv", str(VENV)])
-        subprocess.check_call([str(python), "-m", "pip", "install", "--quiet", *PACKAGES])
-    os.execv(python, [str(python), __file__, *sys.argv[1:]])
-
-
-enter_venv()
+environment.enter(".venv-digits", ["numpy==2.4.6", "scikit-learn==1.7.2", "onnx==1.22.0"])
 
 import numpy as np  # noqa: E402
 from onnx import TensorProto, checker, helper, numpy_helper, save  # noqa: E402
