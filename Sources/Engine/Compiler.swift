@@ -23,6 +23,11 @@ extension Program {
     }
     let batching = Batching(model.graph)
     CaptureLowering.apply(to: &model.graph)
+    do {
+      try chooseLayout(&model.graph, options)
+    } catch {
+      throw EngineError(graph: error)
+    }
     let nodes = try decode(model.graph, options)
     return try Program(
       graph: model.graph, nodes: nodes, options: options, batching: batching, labels: labels)
@@ -41,6 +46,7 @@ extension Program {
     try Fusion.apply(to: &graph, folder: folder, isEnabled: options.fuse)
     try TypePropagation.run(&graph)
     CaptureLowering.apply(to: &graph)
+    try chooseLayout(&graph, options)
     return try Program(graph: graph, nodes: decode(graph, options), options: options, batching: nil)
   }
 
@@ -62,6 +68,16 @@ extension Program {
     try Fusion.apply(to: &model.graph, folder: folder, isEnabled: options.fuse)
     try TypePropagation.run(&model.graph)
     if options.dynamicQuantization == .perRequest { Batching.separateQuantization(&model.graph) }
+  }
+
+  /// Convolutions take images with their channels last, and what stands between them follows.
+  private static func chooseLayout(_ graph: inout Graph, _ options: CompileOptions) throws {
+    guard options.fuse else { return }
+    let folder = ConstantFolder(options: options)
+    guard try LayoutPass.apply(to: &graph, folder: folder) > 0 else { return }
+    try TypePropagation.run(&graph)
+    try Fusion.joinResiduals(&graph)
+    try TypePropagation.run(&graph)
   }
 
   private static func decode(_ graph: Graph, _ options: CompileOptions) throws(EngineError) -> [CompiledNode]

@@ -20,6 +20,18 @@ enum FusedOperator {
   /// result is float32.
   static let quantizedMatMul = OperatorName(domain: domain, type: "QuantizedMatMul")
   static let quantizedConv = OperatorName(domain: domain, type: "QuantizedConv")
+
+  /// Operators on `[batch, d1 …, channels]`, which the layout pass makes. Weights and attributes are those of the
+  /// operator without NHWC. The convolution may add a tensor of its output's shape (input 3) before its activation.
+  static let convNHWC = OperatorName(domain: domain, type: "ConvNHWC")
+  static let maxPoolNHWC = OperatorName(domain: domain, type: "MaxPoolNHWC")
+  static let averagePoolNHWC = OperatorName(domain: domain, type: "AveragePoolNHWC")
+  static let globalMaxPoolNHWC = OperatorName(domain: domain, type: "GlobalMaxPoolNHWC")
+  static let globalAveragePoolNHWC = OperatorName(domain: domain, type: "GlobalAveragePoolNHWC")
+  static let lrnNHWC = OperatorName(domain: domain, type: "LRNNHWC")
+  static let scaleShiftNHWC = OperatorName(domain: domain, type: "ScaleShiftNHWC")
+  /// Attribute of ConvNHWC: not 0 when its input is `[batch, channels, d1 …]`.
+  static let channelsFirst = "x_channels_first"
 }
 
 extension EngineTable {
@@ -37,13 +49,21 @@ extension EngineTable {
       fusedRule(FusedOperator.dynamicMatMul, like: "MatMulInteger", inputs: 3...5, seen: [0, 1]),
       fusedRule(FusedOperator.quantizedMatMul, like: "MatMulInteger", inputs: 2...9, seen: [0, 3]),
       fusedRule(FusedOperator.quantizedConv, like: "ConvInteger", inputs: 2...9, seen: [0, 3]),
+      channelsLastRule(FusedOperator.convNHWC, like: "Conv", inputs: 2...4, seen: [0, 1, 2]),
+      channelsLastRule(FusedOperator.maxPoolNHWC, like: "MaxPool", inputs: 1...1, seen: [0]),
+      channelsLastRule(FusedOperator.averagePoolNHWC, like: "AveragePool", inputs: 1...1, seen: [0]),
+      channelsLastRule(FusedOperator.globalMaxPoolNHWC, like: "GlobalMaxPool", inputs: 1...1, seen: [0]),
+      channelsLastRule(
+        FusedOperator.globalAveragePoolNHWC, like: "GlobalAveragePool", inputs: 1...1, seen: [0]),
+      channelsLastRule(FusedOperator.lrnNHWC, like: "LRN", inputs: 1...1, seen: [0]),
+      channelsLastRule(FusedOperator.scaleShiftNHWC, like: "Relu", inputs: 3...3, seen: [0]),
     ].compactMap { $0 }
     return Dictionary(uniqueKeysWithValues: rules.map { ($0.op, $0) })
   }()
 
   /// A rule that takes the output's shape from another operator's rule, which sees only the inputs `seen`.
   /// 8-bit products give float32, or the type of input 8, their zero point, when that is there.
-  private static func fusedRule(
+  static func fusedRule(
     _ op: OperatorName, like base: OperatorName, inputs: ClosedRange<Int>, seen: [Int]
   ) -> OperatorRule? {
     guard let baseRule = OperatorTable.rule(for: base) else { return nil }

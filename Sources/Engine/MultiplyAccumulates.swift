@@ -22,7 +22,7 @@ extension Program {
     case "Gemm", FusedOperator.gemm:
       guard let a = shape(0), a.rank == 2 else { return 0 }
       return output.elementCount * (node.attributes.int("transA") == 1 ? a[0] : a[1])
-    case "Conv", "ConvInteger", FusedOperator.conv:
+    case "Conv", "ConvInteger", FusedOperator.conv, FusedOperator.convNHWC:
       return output.elementCount * (shape(1).map { $0.product(1..<$0.rank) } ?? 0)
     case "QLinearConv", FusedOperator.quantizedConv:
       return output.elementCount * (shape(3).map { $0.product(1..<$0.rank) } ?? 0)

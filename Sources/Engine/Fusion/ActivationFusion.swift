@@ -7,7 +7,7 @@ extension Fusion {
     "Conv": FusedOperator.conv, FusedOperator.dynamicMatMul: FusedOperator.dynamicMatMul,
     FusedOperator.quantizedMatMul: FusedOperator.quantizedMatMul,
     FusedOperator.quantizedConv: FusedOperator.quantizedConv,
-    FusedOperator.scaleShift: FusedOperator.scaleShift,
+    FusedOperator.scaleShift: FusedOperator.scaleShift, FusedOperator.convNHWC: FusedOperator.convNHWC,
   ]
 
   /// A product or convolution, then a function of each element: one node.

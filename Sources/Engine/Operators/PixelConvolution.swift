@@ -1,0 +1,129 @@
+import CKernels
+import GraphIR
+import Tensors
+
+/// `ai.adze.ConvNHWC`: float32 convolution of images whose channels lie last, with a tensor to add and an activation.
+struct PixelConvolution: ShapedOperator {
+  let activation: Activation?
+  private let readsChannelsFirst: Bool
+  /// By algorithm.
+  private let packed = (0...Int(ADZE_CONV2D_DEPTHWISE.rawValue)).map { _ in PackedWeights() }
+
+  init(_ source: OperatorSource) throws {
+    activation = try Activation(fusedInto: source.node)
+    readsChannelsFirst = source.node.attributes.int(FusedOperator.channelsFirst) ?? 0 != 0
+  }
+
+  func prepare(_ request: PrepareRequest) throws -> Kernel {
+    let output = try request.output().shape
+    if output.elementCount == 0 { return .nothing }
+    let stored = try request.input(0).shape
+    let shape = try ConvolutionShape(
+      request.node, input: readsChannelsFirst ? stored : stored.channelsFirst,
+      weight: try request.input(1).shape, output: output.channelsFirst)
+    var conv = description(shape, hasResidual: request.hasInput(3))
+    let table = Kernels.table
+    // One image decides, so that its result does not depend on how many others come with it.
+    conv.batch = 1
+    let algorithm = adze_conv2d_f32_plan(table, &conv, ADZE_CONV2D_AUTO).algorithm
+    conv.batch = shape.batch
+    let plan = adze_conv2d_f32_plan(table, &conv, algorithm)
+    guard let run = plan.run, let pack = plan.pack else {
+      throw OperatorFailure.unsupported("a window that takes too much memory")
+    }
+    guard let weight = request.weight(1) else { throw OperatorFailure.notKnown(input: 1) }
+    let filters = try packed[Int(algorithm.rawValue)].get {
+      let buffer = try AlignedBuffer(byteCount: plan.packed_count * MemoryLayout<Float>.stride)
+      weight.withElements(Float.self) {
+        pack(
+          &conv, $0.baseAddress!, buffer.bytes.baseAddress!.assumingMemoryBound(to: Float.self), 0,
+          plan.panels)
+      }
+      return buffer
+    }
+    conv.weights_packed = UnsafePointer(filters.bytes.baseAddress!.assumingMemoryBound(to: Float.self))
+    let split = PixelSplit(plan, shape, threads: request.threads)
+    let (hasBias, hasResidual) = (request.hasInput(2), request.hasInput(3))
+    return Kernel(
+      Kernels.name(Self.name(algorithm, shape)), pieces: split.pieces,
+      threadScratch: plan.scratch_count * MemoryLayout<Float>.stride
+    ) { operands, piece in
+      var conv = conv
+      conv.x = operands.input(0)
+      conv.y = operands.output()
+      if hasBias { conv.epilogue.column_bias = operands.input(2) }
+      if hasResidual { conv.residual = operands.input(3) }
+      let (lines, panels) = split.part(piece)
+      run(
+        &conv, operands.threadScratch.assumingMemoryBound(to: Float.self), lines.lowerBound, lines.upperBound,
+        panels.lowerBound, panels.upperBound)
+      withExtendedLifetime(filters) {}
+    }
+  }
+
+  private static func name(_ algorithm: adze_conv2d_algorithm, _ shape: ConvolutionShape) -> String {
+    switch algorithm {
+    case ADZE_CONV2D_WINOGRAD: "conv2d_winograd_f32"
+    case ADZE_CONV2D_DEPTHWISE: "conv2d_depthwise_f32"
+    default: shape.window.isPointwise ? "conv2d_1x1_f32" : "conv2d_f32"
+    }
+  }
+
+  /// All but the operands, which each run has its own of.
+  private func description(_ shape: ConvolutionShape, hasResidual: Bool) -> adze_conv2d_f32 {
+    let channels = shape.channels * shape.groups
+    let filters = shape.filters * shape.groups
+    let size = shape.window.inputSize
+    // Stands for operands until there are any.
+    let none = UnsafeMutablePointer<Float>(bitPattern: 64)!
+    return adze_conv2d_f32(
+      window: shape.window.window2d(channels: shape.channels), batch: shape.batch, groups: shape.groups,
+      filters: shape.filters, x: none, x_image_stride: channels * size,
+      x_pixel_stride: readsChannelsFirst ? 1 : channels, x_channel_stride: readsChannelsFirst ? size : 1,
+      weights_packed: none, y: none, y_pixel_stride: filters, residual: nil,
+      residual_pixel_stride: hasResidual ? filters : 0, epilogue: adze_epilogue_f32(activation))
+  }
+}
+
+/// How lines and panels of filters of a convolution are cut into pieces: by lines as long as each piece has enough
+/// pixels to use the filters that it reads, then by panels too.
+struct PixelSplit {
+  /// Multiplications below which a piece costs more to hand out than it gains.
+  private static let smallestPiece = 1 << 18
+
+  private let lines: Int
+  private let panels: Int
+  private let linesPerPart: Int
+  private let panelsPerPart: Int
+  private let panelParts: Int
+  let pieces: Int
+
+  init(_ plan: adze_conv2d_plan, _ shape: ConvolutionShape, threads: Int) {
+    lines = plan.lines
+    panels = plan.panels
+    let work = shape.batch * shape.window.outputSize * shape.depth * shape.filters * shape.groups
+    let wanted = threads == 1 ? 1 : min(threads * WorkSplit.piecesPerThread, work / Self.smallestPiece + 1)
+    let width = shape.window.output[2]
+    let block: Int
+    switch plan.algorithm {
+    case ADZE_CONV2D_WINOGRAD: block = max(1, 32 / ((width + 3) / 4))
+    case ADZE_CONV2D_DEPTHWISE: block = 1
+    default: block = max(1, 224 / max(1, width))
+    }
+    let blocks = (lines - 1) / block + 1
+    let lineParts = min(blocks, wanted)
+    linesPerPart = ((blocks - 1) / lineParts + 1) * block
+    let wantedPanels = min(panels, (wanted - 1) / lineParts + 1)
+    panelsPerPart = (panels - 1) / wantedPanels + 1
+    panelParts = (panels - 1) / panelsPerPart + 1
+    pieces = panelParts * ((lines - 1) / linesPerPart + 1)
+  }
+
+  func part(_ piece: Int) -> (lines: Range<Int>, panels: Range<Int>) {
+    let (line, panel) = piece.quotientAndRemainder(dividingBy: panelParts)
+    let (firstLine, firstPanel) = (line * linesPerPart, panel * panelsPerPart)
+    return (
+      firstLine..<min(lines, firstLine + linesPerPart), firstPanel..<min(panels, firstPanel + panelsPerPart)
+    )
+  }
+}

@@ -1,0 +1,82 @@
+import CKernels
+import GraphIR
+import Tensors
+
+/// `ai.adze.ScaleShiftNHWC`: one scale and one shift for each channel of `[batch, …, channels]`, and an activation.
+struct PixelScaleShift: ShapedOperator {
+  /// Elements that stay in the first cache between the steps.
+  private static let blockSize = 2048
+
+  let activation: Activation?
+
+  var inPlaceInputs: [Int] { [0] }
+
+  func prepare(_ request: PrepareRequest) throws -> Kernel {
+    let input = try request.input(0).shape
+    if input.elementCount == 0 { return .nothing }
+    let channels = input[input.rank - 1]
+    let pixels = input.elementCount / channels
+    let (table, activation) = (Kernels.current, activation)
+    let block = max(1, Self.blockSize / channels)
+    return Kernel(
+      Kernels.name("scale_shift_nhwc"), units: pixels, costPerUnit: channels, threads: request.threads
+    ) { operands, range in
+      for start in stride(from: range.lowerBound, to: range.upperBound, by: block) {
+        let count = min(block, range.upperBound - start)
+        let x = operands.input(0, as: Float.self) + start * channels
+        let y = operands.output(0, as: Float.self) + start * channels
+        table.mul_f32(count, channels, x, channels, 1, operands.input(1), 0, 1, y, channels)
+        table.add_f32(count, channels, y, channels, 1, operands.input(2), 0, 1, y, channels)
+        activation?.apply(y, y, count: count * channels)
+      }
+    }
+  }
+}
+
+/// `ai.adze.LRNNHWC`: a block of pixels at a time, their squares with gaps of zeros between pixels, so that the sum over
+/// neighbouring channels is a sum of shifted blocks.
+struct PixelResponseNormalization: ShapedOperator {
+  private static let blockSize = 2048
+
+  let attributes: LRNAttributes
+
+  func prepare(_ request: PrepareRequest) throws -> Kernel {
+    let input = try request.input(0).shape
+    if input.elementCount == 0 { return .nothing }
+    let channels = input[input.rank - 1]
+    let pixels = input.elementCount / channels
+    let gap = attributes.size - 1
+    let pitch = channels + gap
+    let block = max(1, Self.blockSize / pitch)
+    return Kernel(
+      Kernels.name("lrn_nhwc"), units: pixels, costPerUnit: channels * (attributes.size + 10) / 8,
+      threads: request.threads, threadScratch: 2 * (block * pitch + gap) * MemoryLayout<Float>.stride
+    ) { operands, range in
+      for start in stride(from: range.lowerBound, to: range.upperBound, by: block) {
+        let count = min(block, range.upperBound - start)
+        normalize(operands, start: start * channels, pixels: count, channels: channels)
+      }
+    }
+  }
+
+  /// x / (bias + alpha / size * squares) ^ beta, the power as exp(-beta * log).
+  private func normalize(_ operands: KernelOperands, start: Int, pixels: Int, channels: Int) {
+    let table = Kernels.current
+    let (size, gap) = (attributes.size, attributes.size - 1)
+    let pitch = channels + gap
+    let count = pixels * pitch
+    let x: UnsafePointer<Float> = operands.input(0) + start
+    let square = operands.threadScratch.assumingMemoryBound(to: Float.self)
+    let sum = square + count + gap
+    let before = gap / 2
+    square.update(repeating: 0, count: count + gap)
+    table.mul_f32(pixels, channels, x, channels, 1, x, channels, 1, square + before, pitch)
+    sum.update(repeating: 0, count: count)
+    for shift in 0..<size { table.add_f32(1, count, sum, 0, 1, square + shift, 0, 1, sum, 0) }
+    table.affine_f32(sum, sum, count, attributes.alpha / Float(size), attributes.bias)
+    table.log_f32(sum, sum, count, 0, 0)
+    table.affine_f32(sum, sum, count, -attributes.beta, 0)
+    table.exp_f32(sum, sum, count, 0, 0)
+    table.mul_f32(pixels, channels, x, channels, 1, sum, pitch, 1, operands.output() + start, channels)
+  }
+}
