@@ -16,9 +16,9 @@ import Testing
     var numbers = NumberSequence(seed: seed)
     let input = try numbers.tensor(shape)
     let (own, expected) = (try run(fused, threads: 1, input), try run(plain, threads: 1, input))
-    let isEqual =
-      own.count == expected.count
-      && zip(own, expected).allSatisfy { abs($0 - $1) <= 2e-5 * max(1, abs($1)) }
+    // Winograd's error is relative to the largest sums.
+    let bound = 1e-5 * expected.reduce(1) { max($0, abs($1)) }
+    let isEqual = own.count == expected.count && zip(own, expected).allSatisfy { abs($0 - $1) <= bound }
     #expect(isEqual)
     for threads in 2...3 {
       let same = try run(fused, threads: threads, input) == own
@@ -67,7 +67,7 @@ import Testing
   ]
 
   /// A convolution between two others, so that its input and output are in the new layout.
-  @Test(arguments: windows) func windows(_ window: Window) throws {
+  @Test(arguments: windows) func windowsBetweenOthers(_ window: Window) throws {
     var numbers = NumberSequence(seed: 22)
     var builder = GraphBuilder()
     let x = builder.input("x", .float32, [.symbol("n"), .known(5)] + window.size.map(Dimension.known))
@@ -216,7 +216,7 @@ import Testing
     ),
   ]
 
-  @Test(arguments: followers.map(\.0)) func followers(_ name: String) throws {
+  @Test(arguments: followers.map(\.0)) func followersMove(_ name: String) throws {
     let follower = Self.followers.first { $0.0 == name }!.1
     var numbers = NumberSequence(seed: 26)
     var builder = GraphBuilder()
