@@ -45,29 +45,48 @@ ALWAYS_INLINE void convert_row(const void *a, bool is_signed, ptrdiff_t stride, 
 #endif
 }
 
+/// Steps of k that go side by side, so that enough chains are in flight: sums of integers may be taken in any order.
+HELPER int side_steps(const int rows) { return rows == 1 ? 4 : rows < 4 || GEMM_ROWS > 6 ? rows > 4 ? 1 : 2 : 1; }
+
 /// rows x PANEL sums; `words` are the rows' converted A, `b` the panel's bytes of this chunk.
 ALWAYS_INLINE void i8_tile(
-  const int rows, ptrdiff_t groups, const int32_t *words, const int8_t *b, bool resumes, int32_t *sums) {
-  vi acc[GEMM_ROWS][2];
+  const int rows, const int steps, ptrdiff_t groups, const int32_t *words, const int8_t *b, bool resumes, int32_t *sums) {
+  vi acc[4][GEMM_ROWS][2];
   UNROLL for (int i = 0; i < rows; i++) {
-    UNROLL for (int v = 0; v < 2; v++) acc[i][v] = resumes ? vi_load(sums + i * PANEL + v * VL) : vi_set1(0);
+    UNROLL for (int v = 0; v < 2; v++) {
+      UNROLL for (int s = 0; s < steps; s++) acc[s][i][v] = vi_set1(0);
+      if (resumes) acc[0][i][v] = vi_load(sums + i * PANEL + v * VL);
+    }
   }
-  for (ptrdiff_t k = 0; k < groups; k++) {
+  ptrdiff_t k = 0;
+  for (; k + steps <= groups; k += steps) {
+    UNROLL for (int s = 0; s < steps; s++) {
+      UNROLL for (int i = 0; i < rows; i++) {
+        const vi a = vi_set1(words[i * groups + k + s]);
+        UNROLL for (int v = 0; v < 2; v++) acc[s][i][v] = group_step(acc[s][i][v], a, b + v * VL * GROUP);
+      }
+      b += PANEL * GROUP;
+    }
+  }
+  for (; k < groups; k++) {
     UNROLL for (int i = 0; i < rows; i++) {
       const vi a = vi_set1(words[i * groups + k]);
-      UNROLL for (int v = 0; v < 2; v++) acc[i][v] = group_step(acc[i][v], a, b + v * VL * GROUP);
+      UNROLL for (int v = 0; v < 2; v++) acc[0][i][v] = group_step(acc[0][i][v], a, b + v * VL * GROUP);
     }
     b += PANEL * GROUP;
   }
   UNROLL for (int i = 0; i < rows; i++) {
-    UNROLL for (int v = 0; v < 2; v++) vi_store(sums + i * PANEL + v * VL, acc[i][v]);
+    UNROLL for (int v = 0; v < 2; v++) {
+      UNROLL for (int s = 1; s < steps; s++) acc[0][i][v] = vi_add(acc[0][i][v], acc[s][i][v]);
+      vi_store(sums + i * PANEL + v * VL, acc[0][i][v]);
+    }
   }
 }
 
 typedef void i8_tile_fn(ptrdiff_t groups, const int32_t *words, const int8_t *b, bool resumes, int32_t *sums);
 #define TILE(rows)                                                                                               \
   static void i8_tile_##rows(ptrdiff_t groups, const int32_t *words, const int8_t *b, bool resumes, int32_t *s) { \
-    i8_tile(rows, groups, words, b, resumes, s);                                                                 \
+    i8_tile(rows, side_steps(rows), groups, words, b, resumes, s);                                                                 \
   }
 TILE(1) TILE(2) TILE(3) TILE(4)
 #if GEMM_ROWS > 4

@@ -12,7 +12,8 @@
 // all of them are entries.
 //
 // A packed panel: split_header, [groups][PANEL][4] bytes, entries.
-// A's rows are kept unsigned as [block of VL rows][groups][VL] words: a tile broadcasts words, entries take vectors.
+// A's rows are kept unsigned as [block of VL rows][groups][VL] words: a tile broadcasts words, entries take vectors. A
+// single row is kept as [groups] words.
 
 #define PANEL (2 * VL)
 #define A_SHIFT 128
@@ -24,6 +25,10 @@
 #define CHUNK (A_WORDS / VL)
 #define ROW_BLOCKS (BLOCK_ROWS / VL)
 #define SPARSE 5
+// Bytes of B that a single row asks for ahead: its few multiplications leave it waiting for memory.
+#ifndef AHEAD
+#define AHEAD 4096
+#endif
 // Bytes kept for entries, as gemm_i8_spare has it.
 #define ENTRY_BYTES(groups) ((groups) * PANEL * 2)
 
@@ -61,18 +66,21 @@ ALWAYS_INLINE split_panel panel_at(const void *packed, ptrdiff_t groups, ptrdiff
 
 /// rows x PANEL sums of a chunk; `words` point to the first row's in its block.
 ALWAYS_INLINE void split_tile(
-  const int rows, const int depth, ptrdiff_t groups, const int32_t *words, const int8_t *b, bool resumes,
-  int32_t *sums) {
+  const int rows, const int width, const int depth, ptrdiff_t groups, const int32_t *words, const int8_t *b,
+  bool resumes, int32_t *sums) {
   vi acc[TILE_ROWS][2];
   UNROLL for (int i = 0; i < rows; i++) {
     UNROLL for (int v = 0; v < 2; v++) acc[i][v] = resumes ? vi_load(sums + i * PANEL + v * VL) : vi_set1(0);
   }
   const int step = depth ? depth : 1;
   for (ptrdiff_t g = 0; g < groups; g += step) {
+    if (width == 1) {
+      UNROLL for (int at = 0; at < step * PANEL * 4; at += 64) __builtin_prefetch(b + AHEAD + at);
+    }
     UNROLL for (int i = 0; i < rows; i++) {
       vi pairs[2];
       UNROLL for (int j = 0; j < step; j++) {
-        const vi a = vi_set1(words[j * VL + i]);
+        const vi a = vi_set1(words[j * width + i]);
         UNROLL for (int v = 0; v < 2; v++) {
           const vi bv = vi_load((const int32_t *)(const void *)b + j * PANEL + v * VL);
           if (depth == 0) {
@@ -85,7 +93,7 @@ ALWAYS_INLINE void split_tile(
       }
       if (depth) UNROLL for (int v = 0; v < 2; v++) acc[i][v] = vi_add(acc[i][v], widened(pairs[v]));
     }
-    words += step * VL;
+    words += step * width;
     b += step * PANEL * 4;
   }
   UNROLL for (int i = 0; i < rows; i++) {
@@ -94,11 +102,12 @@ ALWAYS_INLINE void split_tile(
 }
 
 typedef void split_tile_fn(ptrdiff_t groups, const int32_t *words, const int8_t *b, bool resumes, int32_t *sums);
-#define TILE(rows, depth)                                                                          \
-  static void split_tile_##rows##_##depth(                                                         \
+#define NAMED_TILE(name, rows, width, depth)                                                       \
+  static void name(                                                                                \
     ptrdiff_t groups, const int32_t *words, const int8_t *b, bool resumes, int32_t *sums) {        \
-    split_tile(rows, depth, groups, words, b, resumes, sums);                                      \
+    split_tile(rows, width, depth, groups, words, b, resumes, sums);                               \
   }
+#define TILE(rows, depth) NAMED_TILE(split_tile_##rows##_##depth, rows, VL, depth)
 #define TILES(rows) TILE(rows, 0) TILE(rows, 1) TILE(rows, 2) TILE(rows, 4)
 #define TILE_ENTRY(rows) \
   {split_tile_##rows##_0, split_tile_##rows##_1, split_tile_##rows##_2, NULL, split_tile_##rows##_4}
@@ -112,6 +121,10 @@ static split_tile_fn *const split_tiles[TILE_ROWS][5] = {
   TILE_ENTRY(5), TILE_ENTRY(6), TILE_ENTRY(7), TILE_ENTRY(8),
 #endif
 };
+
+NAMED_TILE(split_row_0, 1, 1, 0) NAMED_TILE(split_row_1, 1, 1, 1) NAMED_TILE(split_row_2, 1, 1, 2)
+NAMED_TILE(split_row_4, 1, 1, 4)
+static split_tile_fn *const split_rows[5] = {split_row_0, split_row_1, split_row_2, NULL, split_row_4};
 
 /// Sums of the entries [begin, end) of one column for `blocks` blocks of VL rows; y of block i at i * PANEL * VL.
 ALWAYS_INLINE void column_entries(
@@ -152,31 +165,43 @@ static column_fn *const column_blocks[ROW_BLOCKS] = {
 #endif
 };
 
-/// What the entries of each column give to one row: four words of the row at a time.
+// Entries whose running sum a single row keeps at a time.
+#define RUN 64
+
+/// What the entries of each column give to a single row: four words at a time. One running sum goes over all columns, so
+/// that their ends, which no CPU foresees, do not hold up the sums; a column's is the difference of two of its values.
 static void add_entries_to_row(const split_panel *p, const int32_t *words, int32_t *sums) {
   const __m128i ones = _mm_set1_epi16(1);
-  ptrdiff_t e = 0;
-  for (int c = 0; c < PANEL; c++) {
-    __m128i acc = _mm_setzero_si128();
-    for (; e < p->header->entry_ends[c]; e++) {
-      const split_entries *entries = &p->entries[e];
+  const int32_t *ends = p->header->entry_ends;
+  __m128i running[RUN + 1], columns[PANEL], acc = _mm_setzero_si128(), before = acc;
+  int c = 0;
+  for (ptrdiff_t begin = 0; c < PANEL; begin += RUN) {
+    const ptrdiff_t count = least(RUN, ends[PANEL - 1] - begin);
+    running[0] = acc;
+    for (ptrdiff_t i = 0; i < count; i++) {
+      const split_entries *entries = &p->entries[begin + i];
       const uint16_t *g = entries->groups;
-      const __m128i a = _mm_setr_epi32(words[g[0] * VL], words[g[1] * VL], words[g[2] * VL], words[g[3] * VL]);
+      const __m128i a = _mm_setr_epi32(words[g[0]], words[g[1]], words[g[2]], words[g[3]]);
       const __m128i b = _mm_loadu_si128((const __m128i *)(const void *)entries->words);
       acc = _mm_add_epi32(acc, _mm_madd_epi16(_mm_maddubs_epi16(a, b), ones));
+      running[i + 1] = acc;
     }
-    acc = _mm_add_epi32(acc, _mm_shuffle_epi32(acc, 0x4e));
-    sums[c] += _mm_cvtsi128_si32(_mm_add_epi32(acc, _mm_shuffle_epi32(acc, 0xb1)));
+    for (; c < PANEL && ends[c] <= begin + count; c++) {
+      const __m128i now = running[ends[c] - begin];
+      columns[c] = _mm_sub_epi32(now, before);
+      before = now;
+    }
+  }
+  for (c = 0; c < PANEL; c += 4) {
+    const __m128i low = _mm_hadd_epi32(columns[c], columns[c + 1]), high = _mm_hadd_epi32(columns[c + 2], columns[c + 3]);
+    __m128i *to = (__m128i *)(void *)(sums + c);
+    _mm_storeu_si128(to, _mm_add_epi32(_mm_loadu_si128(to), _mm_hadd_epi32(low, high)));
   }
 }
 
 /// Adds what one panel's entries give to the sums of all blocks of rows.
 static void add_entries(
   const split_panel *p, ptrdiff_t rows, const int32_t *words, ptrdiff_t block_words, int32_t *sums) {
-  if (rows <= 2) {
-    for (ptrdiff_t r = 0; r < rows; r++) add_entries_to_row(p, words + r, sums + r * PANEL);
-    return;
-  }
   const ptrdiff_t blocks = (rows + VL - 1) / VL;
   _Alignas(64) int32_t by_column[ROW_BLOCKS * PANEL * VL];
   ptrdiff_t begin = 0;
@@ -204,9 +229,9 @@ static void add_entries(
 static void split_convert(
   const adze_gemm_i8 *g, ptrdiff_t row, ptrdiff_t count, ptrdiff_t k, ptrdiff_t depth, bool sums, i8_rows *rows,
   int32_t *words) {
-  const ptrdiff_t groups = group_count(depth);
+  const ptrdiff_t groups = group_count(depth), width = count == 1 ? 1 : VL;
   const uint32_t flip = is_a_signed(g) ? 0x80808080u : 0;
-  if (count % VL) memset(words + count / VL * groups * VL, 0, (size_t)(groups * VL) * sizeof *words);
+  if (width > 1 && count % VL) memset(words + count / VL * groups * VL, 0, (size_t)(groups * VL) * sizeof *words);
   for (ptrdiff_t i = 0; i < count; i++) {
     int32_t *to = words + i / VL * groups * VL + i % VL;
     uint8_t space[QUANTIZED_PIECE];
@@ -222,11 +247,11 @@ static void split_convert(
             word |= (uint32_t)piece.from[(j + b) * piece.stride] << (8 * b);
           }
         }
-        to[group++ * VL] = (int32_t)(word ^ flip);
+        to[group++ * width] = (int32_t)(word ^ flip);
       }
       done += piece.count;
     }
-    for (; group < groups; group++) to[group * VL] = 0;
+    for (; group < groups; group++) to[group * width] = 0;
   }
 }
 
@@ -236,6 +261,10 @@ static void split_multiply(
   const int depth = p->header->depth;
   if (depth == SPARSE) {
     memset(sums, 0, (size_t)(rows + VL - 1) / VL * VL * PANEL * sizeof *sums);
+    return;
+  }
+  if (rows == 1) {
+    split_rows[depth](groups, words, p->bytes + first_group * PANEL * 4, first_group > 0, sums);
     return;
   }
   for (ptrdiff_t r = 0; r < rows; r += TILE_ROWS) {
@@ -272,7 +301,9 @@ void KERNEL(gemm_i8)(
         split_multiply(rows, group_count(depth), words, &p, group, sums);
       }
       // Only panels that are one chunk deep have entries.
-      if (p.header->entry_ends[PANEL - 1] > 0) add_entries(&p, rows, words, groups * VL, sums);
+      const bool has_entries = p.header->entry_ends[PANEL - 1] > 0;
+      if (has_entries && rows == 1) add_entries_to_row(&p, words, sums);
+      else if (has_entries) add_entries(&p, rows, words, groups * VL, sums);
       const ptrdiff_t column = panel * PANEL, columns = least(PANEL, column_end - column);
       finish_panel(g, row, rows, column, columns, sums, p.header->column_sums, &values);
     }
