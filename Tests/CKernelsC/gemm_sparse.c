@@ -106,6 +106,10 @@ void check_gemm_sparse_panel_f32(checker *c) {
   check_all(
     c, &(sparse_kernel){c->kernels->gemm_sparse_panel_f32, c->kernels->pack_b_sparse_panel_f32, ADZE_SPARSE_BLOCK});
 }
+void check_gemm_sparse_columns_f32(checker *c) {
+  const adze_kernels *k = c->kernels;
+  check_all(c, &(sparse_kernel){k->gemm_sparse_columns_f32, k->pack_b_sparse_columns_f32, ADZE_SPARSE_PANEL});
+}
 
 /// What is stored takes memory, what is not stored takes none.
 static void check_size(checker *c, adze_pack_b_sparse_f32_fn *pack, ptrdiff_t stored_bytes) {
@@ -117,3 +121,14 @@ static void check_size(checker *c, adze_pack_b_sparse_f32_fn *pack, ptrdiff_t st
 }
 void check_pack_b_sparse_f32(checker *c) { check_size(c, c->kernels->pack_b_sparse_f32, 8); }
 void check_pack_b_sparse_panel_f32(checker *c) { check_size(c, c->kernels->pack_b_sparse_panel_f32, 4 + 64); }
+
+/// A window without weights takes no memory; columns whose weights lie together share steps.
+void check_pack_b_sparse_columns_f32(checker *c) {
+  float *b = guarded(64 * 256 * 4, 0);
+  adze_pack_b_sparse_f32_fn *pack = c->kernels->pack_b_sparse_columns_f32;
+  const ptrdiff_t empty = pack(b, 64, 1, 256, 64, NULL);
+  for (ptrdiff_t i = 0; i < 256; i += 64) for (ptrdiff_t j = 0; j < 64; j++) b[i * 64 + j] = 1;
+  const ptrdiff_t some = pack(b, 64, 1, 256, 64, NULL);
+  expect(c, some == empty + 4 * (64 * 5 + 64 * 4 / (c->kernels->gemm_f32_panel / 2)), "four weights a column: %td", some);
+  release_all();
+}

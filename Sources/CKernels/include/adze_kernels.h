@@ -162,6 +162,7 @@ typedef void adze_pack_b_i8_fn(
 #endif
 #include "adze_gemm_block.h"
 #include "adze_sparse.h"
+#include "adze_sparse_i8.h"
 #ifdef __clang__
 #pragma clang assume_nonnull begin
 #endif
@@ -258,6 +259,10 @@ struct adze_kernels {
   adze_pack_b_sparse_f32_fn *pack_b_sparse_f32;
   adze_gemm_sparse_f32_fn *gemm_sparse_panel_f32;
   adze_pack_b_sparse_f32_fn *pack_b_sparse_panel_f32;
+  adze_gemm_sparse_f32_fn *gemm_sparse_columns_f32;
+  adze_pack_b_sparse_f32_fn *pack_b_sparse_columns_f32;
+  adze_gemm_i8_fn *gemm_sparse_i8;
+  adze_pack_b_sparse_i8_fn *pack_b_sparse_i8;
 
   adze_binary_f32_fn *add_f32;
   adze_binary_f32_fn *sub_f32;
