@@ -110,6 +110,10 @@ void check_gemm_sparse_columns_f32(checker *c) {
   const adze_kernels *k = c->kernels;
   check_all(c, &(sparse_kernel){k->gemm_sparse_columns_f32, k->pack_b_sparse_columns_f32, ADZE_SPARSE_PANEL});
 }
+void check_gemm_sparse_quads_f32(checker *c) {
+  const adze_kernels *k = c->kernels;
+  check_all(c, &(sparse_kernel){k->gemm_sparse_quads_f32, k->pack_b_sparse_quads_f32, ADZE_SPARSE_PANEL});
+}
 
 /// What is stored takes memory, what is not stored takes none.
 static void check_size(checker *c, adze_pack_b_sparse_f32_fn *pack, ptrdiff_t stored_bytes) {
@@ -120,6 +124,7 @@ static void check_size(checker *c, adze_pack_b_sparse_f32_fn *pack, ptrdiff_t st
   release_all();
 }
 void check_pack_b_sparse_f32(checker *c) { check_size(c, c->kernels->pack_b_sparse_f32, 8); }
+void check_pack_b_sparse_quads_f32(checker *c) { check_size(c, c->kernels->pack_b_sparse_quads_f32, 20); }
 void check_pack_b_sparse_panel_f32(checker *c) { check_size(c, c->kernels->pack_b_sparse_panel_f32, 4 + 64); }
 
 /// A window without weights takes no memory; columns whose weights lie together share steps.

@@ -5,5 +5,6 @@
 #include "../simd/avx2.h"
 
 #include "../generic/gemm_sparse_f32.h"
+#include "../generic/gemm_sparse_quads_f32.h"
 #include "../simd/end.h"
 #endif

@@ -25,6 +25,8 @@ typedef struct adze_gemm_sparse_f32 {
 /// Stored are the weights that are not zero. `scratch` is this thread's alone: adze_gemm_sparse_scratch_count floats.
 /// gemm_sparse_panel_f32: panels of ADZE_SPARSE_BLOCK columns; vectorised over columns. Stored are the rows of a panel in
 /// which any weight is not zero: blocks of 1 x 16 (k x n). `scratch` is not used.
+/// gemm_sparse_quads_f32: panels of ADZE_SPARSE_PANEL columns; vectorised over rows. Stored are the blocks of 1 x 4 (k x n,
+/// aligned to 4 columns) in which any weight is not zero. `scratch` as for gemm_sparse_f32.
 /// gemm_sparse_columns_f32: any pattern, panels of ADZE_SPARSE_PANEL columns; vectorised over columns, so best for few rows.
 /// `scratch` is not used.
 typedef void adze_gemm_sparse_f32_fn(
