@@ -6,6 +6,8 @@ import Tensors
 struct BatchStatistics<Element: FloatElement>: ShapedOperator {
   let attributes: BatchNormalizationAttributes
 
+  @_specialize(where Element == Float)
+  @_specialize(where Element == Double)
   func prepare(_ request: PrepareRequest) throws -> Kernel {
     let input = try request.input(0).shape
     if input.elementCount == 0 { throw OperatorFailure.invalid("an empty batch has no mean") }

@@ -125,6 +125,16 @@ struct BinaryMap<Left: TensorElement, Right: TensorElement, To: TensorElement>: 
 
   var inPlaceInputs: [Int] { [0, 1] }
 
+  @_specialize(where Left == Float, Right == Float, To == Float)
+  @_specialize(where Left == Double, Right == Double, To == Double)
+  @_specialize(where Left == Int64, Right == Int64, To == Int64)
+  @_specialize(where Left == Int32, Right == Int32, To == Int32)
+  @_specialize(where Left == UInt8, Right == UInt8, To == UInt8)
+  @_specialize(where Left == Bool, Right == Bool, To == Bool)
+  @_specialize(where Left == Float, Right == Float, To == Bool)
+  @_specialize(where Left == Double, Right == Double, To == Bool)
+  @_specialize(where Left == Int64, Right == Int64, To == Bool)
+  @_specialize(where Left == Int32, Right == Int32, To == Bool)
   func prepare(_ request: PrepareRequest) throws -> Kernel {
     let output = try request.output().shape
     if output.elementCount == 0 { return .nothing }

@@ -75,6 +75,28 @@ private struct CastTo<From: CastElement>: CastVisitor {
 
 /// `Cast` between two number types.
 struct CastOperator<From: CastElement, To: CastElement>: ShapedOperator {
+  @_specialize(where From == Float, To == Double)
+  @_specialize(where From == Float, To == Int64)
+  @_specialize(where From == Float, To == Int32)
+  @_specialize(where From == Float, To == UInt8)
+  @_specialize(where From == Float, To == Int8)
+  @_specialize(where From == Float, To == Bool)
+  @_specialize(where From == Float, To == Float16)
+  @_specialize(where From == Double, To == Float)
+  @_specialize(where From == Double, To == Int64)
+  @_specialize(where From == Int64, To == Float)
+  @_specialize(where From == Int64, To == Double)
+  @_specialize(where From == Int64, To == Int32)
+  @_specialize(where From == Int64, To == Bool)
+  @_specialize(where From == Int32, To == Float)
+  @_specialize(where From == Int32, To == Int64)
+  @_specialize(where From == Int32, To == Bool)
+  @_specialize(where From == Bool, To == Float)
+  @_specialize(where From == Bool, To == Int64)
+  @_specialize(where From == Bool, To == Int32)
+  @_specialize(where From == UInt8, To == Float)
+  @_specialize(where From == Int8, To == Float)
+  @_specialize(where From == Float16, To == Float)
   func prepare(_ request: PrepareRequest) throws -> Kernel {
     Kernel("cast", units: try request.output().elementCount, costPerUnit: 2, threads: request.threads) {
       operands, range in

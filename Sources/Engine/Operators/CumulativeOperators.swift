@@ -24,6 +24,10 @@ private struct CumulativeOperator<Element: ArithmeticElement>: ShapedOperator {
   let attributes: CumulativeAttributes
   let isProduct: Bool
 
+  @_specialize(where Element == Float)
+  @_specialize(where Element == Double)
+  @_specialize(where Element == Int64)
+  @_specialize(where Element == Int32)
   func prepare(_ request: PrepareRequest) throws -> Kernel {
     let shape = try request.input(0).shape
     if shape.elementCount == 0 { return .nothing }

@@ -110,6 +110,8 @@ private struct RoiAlignOperator<Element: ArithmeticElement & BinaryFloatingPoint
   /// More samples than this along one axis of a bin are refused: a region far larger than any image.
   static var sampleLimit: Int { 1 << 12 }
 
+  @_specialize(where Element == Float)
+  @_specialize(where Element == Double)
   func prepare(_ request: PrepareRequest) throws -> Kernel {
     let shape = try request.input(0).shape
     let (batch, channels, height, width) = (shape[0], shape[1], shape[2], shape[3])
@@ -217,6 +219,8 @@ private struct RoiAlignOperator<Element: ArithmeticElement & BinaryFloatingPoint
 private struct MaxRoiPoolOperator<Element: ArithmeticElement & BinaryFloatingPoint>: ShapedOperator {
   let attributes: MaxRoiPoolAttributes
 
+  @_specialize(where Element == Float)
+  @_specialize(where Element == Double)
   func prepare(_ request: PrepareRequest) throws -> Kernel {
     let shape = try request.input(0).shape
     let (batch, channels, height, width) = (shape[0], shape[1], shape[2], shape[3])

@@ -5,6 +5,8 @@ import Tensors
 struct DistanceOperator<Element: ArithmeticElement & BinaryFloatingPoint>: ShapedOperator {
   let metric: DistanceMetric
 
+  @_specialize(where Element == Float)
+  @_specialize(where Element == Double)
   func prepare(_ request: PrepareRequest) throws -> Kernel {
     let (a, b) = (try request.input(0).shape, try request.input(1).shape)
     let (rows, features) = (b[0], a[1])
@@ -32,6 +34,8 @@ struct DistanceOperator<Element: ArithmeticElement & BinaryFloatingPoint>: Shape
 /// `com.microsoft.Inverse` of each matrix: Gauss and Jordan's elimination in double precision, rows exchanged for the
 /// largest pivot.
 struct InverseOperator<Element: ArithmeticElement & BinaryFloatingPoint>: ShapedOperator {
+  @_specialize(where Element == Float)
+  @_specialize(where Element == Double)
   func prepare(_ request: PrepareRequest) throws -> Kernel {
     let shape = try request.input(0).shape
     let size = shape[shape.rank - 1]

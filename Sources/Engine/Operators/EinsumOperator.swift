@@ -25,6 +25,10 @@ private struct EinsumFactory: ArithmeticVisitor {
 struct EinsumOperator<Element: ArithmeticElement>: ShapedOperator {
   let equation: EinsumEquation
 
+  @_specialize(where Element == Float)
+  @_specialize(where Element == Double)
+  @_specialize(where Element == Int64)
+  @_specialize(where Element == Int32)
   func prepare(_ request: PrepareRequest) throws -> Kernel {
     let output = try request.output().shape
     if output.elementCount == 0 { return .nothing }
@@ -119,6 +123,8 @@ private struct EinsumPlan: Sendable {
 
 /// `Det`: determinants by elimination with row exchanges.
 struct DeterminantOperator<Element: ArithmeticElement>: ShapedOperator {
+  @_specialize(where Element == Float)
+  @_specialize(where Element == Double)
   func prepare(_ request: PrepareRequest) throws -> Kernel {
     let shape = try request.input(0).shape
     let side = shape[shape.rank - 1]

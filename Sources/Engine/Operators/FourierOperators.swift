@@ -35,6 +35,8 @@ private struct FourierWork {
 struct DFTOperator<Element: ArithmeticElement & BinaryFloatingPoint>: ShapedOperator {
   let attributes: FourierAttributes
 
+  @_specialize(where Element == Float)
+  @_specialize(where Element == Double)
   func prepare(_ request: PrepareRequest) throws -> Kernel {
     let shape = try request.input(0).shape
     let output = try request.output().shape
@@ -95,6 +97,8 @@ struct DFTOperator<Element: ArithmeticElement & BinaryFloatingPoint>: ShapedOper
 struct STFTOperator<Element: ArithmeticElement & BinaryFloatingPoint>: ShapedOperator {
   let attributes: FourierAttributes
 
+  @_specialize(where Element == Float)
+  @_specialize(where Element == Double)
   func prepare(_ request: PrepareRequest) throws -> Kernel {
     let signal = try request.input(0).shape
     let output = try request.output().shape

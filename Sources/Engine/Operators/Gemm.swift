@@ -94,6 +94,9 @@ struct PlainGemm<Element: ArithmeticElement>: ShapedOperator {
     beta = try source.node.float("beta", default: 1)
   }
 
+  @_specialize(where Element == Double)
+  @_specialize(where Element == Int64)
+  @_specialize(where Element == Int32)
   func prepare(_ request: PrepareRequest) throws -> Kernel {
     let aShape = try request.input(0).shape
     let output = try request.output().shape

@@ -35,6 +35,9 @@ private struct OneHotFactory: ArithmeticVisitor {
 private struct OneHotOperator<Index: ArithmeticElement>: ShapedOperator {
   let axis: Int
 
+  @_specialize(where Index == Int64)
+  @_specialize(where Index == Int32)
+  @_specialize(where Index == Float)
   func prepare(_ request: PrepareRequest) throws -> Kernel {
     try request.output().element.withBitsOfWidth(Builder(axis: axis, request: request))
   }
@@ -74,6 +77,10 @@ private struct RangeFactory: ArithmeticVisitor {
 
 /// `Range`: `start + i * delta`.
 private struct RangeOperator<Element: ArithmeticElement>: ShapedOperator {
+  @_specialize(where Element == Float)
+  @_specialize(where Element == Double)
+  @_specialize(where Element == Int64)
+  @_specialize(where Element == Int32)
   func prepare(_ request: PrepareRequest) throws -> Kernel {
     let count = try request.output().elementCount
     return Kernel("range") { operands, _ in

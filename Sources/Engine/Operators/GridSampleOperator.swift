@@ -7,6 +7,8 @@ struct GridSampleOperator<Element: ArithmeticElement & BinaryFloatingPoint>: Sha
   /// How pixels of another type than the grid's are read and written.
   var pixels: ElementAccess?
 
+  @_specialize(where Element == Float)
+  @_specialize(where Element == Double)
   func prepare(_ request: PrepareRequest) throws -> Kernel {
     let input = try request.input(0).shape
     let output = try request.output().shape

@@ -23,6 +23,8 @@ struct LossOperator<Element: ArithmeticElement & BinaryFloatingPoint>: ShapedOpe
   let attributes: LossAttributes
   let takesLogarithm: Bool
 
+  @_specialize(where Element == Float)
+  @_specialize(where Element == Double)
   func prepare(_ request: PrepareRequest) throws -> Kernel {
     let view = try AxisView(try request.input(0).shape, axis: 1)
     let samples = view.outer * view.inner

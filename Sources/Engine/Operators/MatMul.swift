@@ -74,6 +74,9 @@ struct MatMulOperator: ShapedOperator {
 
 /// `MatMul` of any other number type: plain loops in a fixed order.
 struct PlainMatMul<Element: ArithmeticElement>: ShapedOperator {
+  @_specialize(where Element == Double)
+  @_specialize(where Element == Int64)
+  @_specialize(where Element == Int32)
   func prepare(_ request: PrepareRequest) throws -> Kernel {
     let shape = try MatMulShape(request.input(0).shape, request.input(1).shape)
     let (rows, columns, depth) = (shape.rows, shape.columns, shape.depth)

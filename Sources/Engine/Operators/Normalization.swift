@@ -75,6 +75,8 @@ struct BatchNormalization<Element: FloatElement>: ShapedOperator {
 
   var inPlaceInputs: [Int] { [0] }
 
+  @_specialize(where Element == Float)
+  @_specialize(where Element == Double)
   func prepare(_ request: PrepareRequest) throws -> Kernel {
     let input = try request.input(0).shape
     if input.elementCount == 0 { return .nothing }
@@ -176,6 +178,8 @@ struct RMSNormalization<Element: FloatElement>: ShapedOperator {
   let axis: Int
   let epsilon: Float
 
+  @_specialize(where Element == Float)
+  @_specialize(where Element == Double)
   func prepare(_ request: PrepareRequest) throws -> Kernel {
     let input = try request.input(0).shape
     guard let axis = input.axis(axis) else { throw OperatorFailure.invalid("axis \(axis) is out of range") }
@@ -204,6 +208,8 @@ struct GroupNormalization<Element: FloatElement>: ShapedOperator {
   let groups: Int?
   let epsilon: Float
 
+  @_specialize(where Element == Float)
+  @_specialize(where Element == Double)
   func prepare(_ request: PrepareRequest) throws -> Kernel {
     let input = try request.input(0).shape
     if input.elementCount == 0 { return .nothing }
@@ -241,6 +247,8 @@ struct LpNormalization<Element: FloatElement>: ShapedOperator {
   let axis: Int
   let p: Int
 
+  @_specialize(where Element == Float)
+  @_specialize(where Element == Double)
   func prepare(_ request: PrepareRequest) throws -> Kernel {
     let view = try AxisView(try request.input(0).shape, axis: axis)
     if view.outer * view.inner * view.extent == 0 { return .nothing }
@@ -270,6 +278,8 @@ struct LpNormalization<Element: FloatElement>: ShapedOperator {
 struct MeanVarianceNormalization<Element: FloatElement>: ShapedOperator {
   let axes: [Int]
 
+  @_specialize(where Element == Float)
+  @_specialize(where Element == Double)
   func prepare(_ request: PrepareRequest) throws -> Kernel {
     let input = try request.input(0).shape
     if input.elementCount == 0 { return .nothing }

@@ -6,6 +6,8 @@ import Tensors
 struct PlainConvolution<Element: ArithmeticElement>: ShapedOperator {
   var activation: Activation?
 
+  @_specialize(where Element == Float)
+  @_specialize(where Element == Double)
   func prepare(_ request: PrepareRequest) throws -> Kernel {
     let output = try request.output()
     if output.elementCount == 0 { return .nothing }
@@ -68,6 +70,8 @@ struct PlainConvolution<Element: ArithmeticElement>: ShapedOperator {
 
 /// `ConvTranspose` with plain loops, up to three spatial axes.
 struct TransposedConvolution<Element: ArithmeticElement>: ShapedOperator {
+  @_specialize(where Element == Float)
+  @_specialize(where Element == Double)
   func prepare(_ request: PrepareRequest) throws -> Kernel {
     let input = try request.input(0).shape
     let weight = try request.input(1).shape

@@ -87,6 +87,8 @@ protocol WindowFold: Sendable {
 struct PlainPool<Fold: WindowFold>: ShapedOperator {
   let fold: Fold
 
+  @_specialize(where Fold == LpPoolFactory.Norm<Float>)
+  @_specialize(where Fold == LpPoolFactory.Norm<Double>)
   func prepare(_ request: PrepareRequest) throws -> Kernel {
     let output = try request.output()
     if output.elementCount == 0 { return .nothing }

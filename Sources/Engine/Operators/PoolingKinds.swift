@@ -15,6 +15,10 @@ struct MaxPoolFactory: ArithmeticVisitor {
 private struct MaxPool<Element: ArithmeticElement>: ShapedOperator {
   let attributes: PoolAttributes
 
+  @_specialize(where Element == Float)
+  @_specialize(where Element == Double)
+  @_specialize(where Element == Int8)
+  @_specialize(where Element == UInt8)
   func prepare(_ request: PrepareRequest) throws -> Kernel {
     let output = try request.output()
     if output.elementCount == 0 { return .nothing }
@@ -99,6 +103,8 @@ private struct AveragePool<Element: ArithmeticElement>: ShapedOperator {
     }
   }
 
+  @_specialize(where Element == Float)
+  @_specialize(where Element == Double)
   func prepare(_ request: PrepareRequest) throws -> Kernel {
     let output = try request.output()
     let input = try request.input(0).shape
@@ -134,7 +140,7 @@ struct LpPoolFactory: ArithmeticVisitor {
     PlainPool(fold: Norm<Element>(p: Double(p)))
   }
 
-  private struct Norm<Element: ArithmeticElement>: WindowFold {
+  struct Norm<Element: ArithmeticElement>: WindowFold {
     let p: Double
     func start() -> Double { 0 }
     func fold(_ state: inout Double, _ value: Element) { state += pow(abs(value.asDouble), p) }

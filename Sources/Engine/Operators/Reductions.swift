@@ -40,6 +40,10 @@ private func reductionWalk(_ request: PrepareRequest) throws -> ReductionWalk {
 struct Reduce<Element: ArithmeticElement>: ShapedOperator {
   let kind: ReductionKind
 
+  @_specialize(where Element == Float)
+  @_specialize(where Element == Double)
+  @_specialize(where Element == Int64)
+  @_specialize(where Element == Int32)
   func prepare(_ request: PrepareRequest) throws -> Kernel {
     let walk = try reductionWalk(request)
     if walk.outputCount == 0 { return .nothing }

@@ -5,6 +5,8 @@ import Tensors
 struct RotaryEmbeddingOperator<Element: ArithmeticElement & BinaryFloatingPoint>: ShapedOperator {
   let attributes: RotaryEmbeddingAttributes
 
+  @_specialize(where Element == Float)
+  @_specialize(where Element == Double)
   func prepare(_ request: PrepareRequest) throws -> Kernel {
     let shape = try request.input(0).shape
     if shape.elementCount == 0 { return .nothing }

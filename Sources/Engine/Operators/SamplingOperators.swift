@@ -34,6 +34,8 @@ extension EngineTable {
 struct AffineGridOperator<Element: ArithmeticElement & BinaryFloatingPoint>: ShapedOperator {
   let alignsCorners: Bool
 
+  @_specialize(where Element == Float)
+  @_specialize(where Element == Double)
   func prepare(_ request: PrepareRequest) throws -> Kernel {
     let output = try request.output().shape
     if output.elementCount == 0 { return .nothing }
@@ -72,6 +74,8 @@ struct AffineGridOperator<Element: ArithmeticElement & BinaryFloatingPoint>: Sha
 /// `DeformConv`: a convolution that reads each pixel of its window from a place of its own, between pixels.
 /// Zhu et al., Deformable ConvNets v2, 2018.
 struct DeformConvOperator<Element: ArithmeticElement & BinaryFloatingPoint>: ShapedOperator {
+  @_specialize(where Element == Float)
+  @_specialize(where Element == Double)
   func prepare(_ request: PrepareRequest) throws -> Kernel {
     let input = try request.input(0).shape
     let weight = try request.input(1).shape
@@ -191,6 +195,8 @@ struct Col2ImOperator<Element: ArithmeticElement>: ShapedOperator {
 
 /// `MaxUnpool`: values put back to where MaxPool found them, zeros elsewhere.
 struct MaxUnpoolOperator<Element: ArithmeticElement>: ShapedOperator {
+  @_specialize(where Element == Float)
+  @_specialize(where Element == Double)
   func prepare(_ request: PrepareRequest) throws -> Kernel {
     let input = try request.input(0).shape
     let output = try request.output().shape

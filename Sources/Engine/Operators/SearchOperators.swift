@@ -35,6 +35,12 @@ private struct ArgOperator<Element: ArithmeticElement>: ShapedOperator {
   let attributes: ArgAttributes
   let isLargest: Bool
 
+  @_specialize(where Element == Float)
+  @_specialize(where Element == Double)
+  @_specialize(where Element == Int64)
+  @_specialize(where Element == Int32)
+  @_specialize(where Element == Int8)
+  @_specialize(where Element == UInt8)
   func prepare(_ request: PrepareRequest) throws -> Kernel {
     let view = try AxisView(try request.input(0).shape, axis: attributes.axis)
     let lines = view.outer * view.inner
@@ -65,6 +71,8 @@ private struct ArgOperator<Element: ArithmeticElement>: ShapedOperator {
 private struct HardmaxOperator<Element: ArithmeticElement>: ShapedOperator {
   let axis: Int
 
+  @_specialize(where Element == Float)
+  @_specialize(where Element == Double)
   func prepare(_ request: PrepareRequest) throws -> Kernel {
     let view = try AxisView(try request.input(0).shape, axis: axis)
     let lines = view.outer * view.inner
@@ -94,6 +102,10 @@ private struct TopKFactory: ArithmeticVisitor {
 private struct TopKOperator<Element: ArithmeticElement>: ShapedOperator {
   let attributes: TopKAttributes
 
+  @_specialize(where Element == Float)
+  @_specialize(where Element == Double)
+  @_specialize(where Element == Int64)
+  @_specialize(where Element == Int32)
   func prepare(_ request: PrepareRequest) throws -> Kernel {
     let input = try request.input(0).shape
     let view = try AxisView(input, axis: attributes.axis)

@@ -124,6 +124,10 @@ private struct VariadicMap<Element: ArithmeticElement>: ShapedOperator {
   let divides: Bool
   let function: @Sendable (Element, Element) -> Element
 
+  @_specialize(where Element == Float)
+  @_specialize(where Element == Double)
+  @_specialize(where Element == Int64)
+  @_specialize(where Element == Int32)
   func prepare(_ request: PrepareRequest) throws -> Kernel {
     let output = try request.output().shape
     if output.elementCount == 0 { return .nothing }

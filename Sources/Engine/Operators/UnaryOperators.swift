@@ -109,6 +109,13 @@ struct MapOperator<From: TensorElement, To: TensorElement>: ShapedOperator {
 
   var inPlaceInputs: [Int] { [0] }
 
+  @_specialize(where From == Float, To == Float)
+  @_specialize(where From == Double, To == Double)
+  @_specialize(where From == Int64, To == Int64)
+  @_specialize(where From == Int32, To == Int32)
+  @_specialize(where From == Bool, To == Bool)
+  @_specialize(where From == Float, To == Bool)
+  @_specialize(where From == Double, To == Bool)
   func prepare(_ request: PrepareRequest) throws -> Kernel {
     let function = function
     return Kernel(
@@ -187,6 +194,11 @@ private struct ClipFactory: ArithmeticVisitor {
 struct ClipOperator<Element: ArithmeticElement>: ShapedOperator {
   var inPlaceInputs: [Int] { [0] }
 
+  @_specialize(where Element == Double)
+  @_specialize(where Element == Int64)
+  @_specialize(where Element == Int32)
+  @_specialize(where Element == Int8)
+  @_specialize(where Element == UInt8)
   func prepare(_ request: PrepareRequest) throws -> Kernel {
     let (hasLow, hasHigh) = (request.hasInput(1), request.hasInput(2))
     return Kernel(
