@@ -233,8 +233,10 @@ public final class Session {
       case .dynamic(let step): (step.node, "dynamic")
       }
     let compiled = program.nodes[node]
-    profiler?.record(
-      node: compiled.label, op: compiled.node.op.description, kernel: kernel, nanoseconds: elapsed)
+    guard let profiler else { return }
+    profiler.record(
+      node: compiled.label, op: compiled.node.op.description, kernel: kernel,
+      work: profiler.work(of: node, plan.shapes, program), nanoseconds: elapsed)
   }
 
   /// Gives back what dynamic steps left behind, but for inputs and outputs.

@@ -12,20 +12,21 @@ struct BenchResult: Encodable {
   var batch: Int
   var threads: Int
   var calls: Int
-  var nodes: [Node]?
+  /// Of `--profile`; by falling time.
+  var nodes: [BenchProfile.Row]?
+  var operators: [BenchProfile.Row]?
+  var peak: PeakFigures?
+  private let profile: BenchProfile?
 
-  struct Node: Encodable {
-    var name: String
-    var op: String
-    var kernel: String
-    var us: Double
-    var share: Double
+  private enum CodingKeys: String, CodingKey {
+    case p50_ms, p90_ms, p99_ms, rows_per_s, load_ms, peak_rss_bytes, isa, batch, threads, calls, nodes,
+      operators, peak
   }
 
   /// - Parameter latencies: of single calls, in milliseconds, ascending, not empty.
   init(
     latencies: [Double], batch: Int, loadMilliseconds: Double, isa: String, threads: Int,
-    profile: [Profiler.Entry]?
+    profile: BenchProfile?
   ) {
     func percentile(_ p: Double) -> Double {
       latencies[min(latencies.count - 1, Int(p * Double(latencies.count)))]
@@ -40,31 +41,21 @@ struct BenchResult: Encodable {
     self.batch = batch
     self.threads = threads
     calls = latencies.count
-    nodes = profile.map { profile in
-      let total = max(1, profile.reduce(0) { $0 + $1.nanoseconds })
-      return profile.sorted { $0.nanoseconds > $1.nanoseconds }.map { node in
-        Node(
-          name: node.node, op: node.op, kernel: node.kernel,
-          us: Double(node.nanoseconds) / Double(max(1, node.calls)) / 1000,
-          share: Double(node.nanoseconds) / Double(total))
-      }
-    }
+    self.profile = profile
+    nodes = profile?.nodes
+    operators = profile?.operators
+    peak = profile?.peak
   }
 
   var json: String { (try? encodeJSON(self)) ?? "{}" }
 
   var text: String {
-    var lines = [
+    let lines = [
       "batch \(batch), \(threads) thread\(threads == 1 ? "" : "s"), \(isa), \(calls) calls",
       "p50 \(Self.figure(p50_ms)) ms   p90 \(Self.figure(p90_ms)) ms   p99 \(Self.figure(p99_ms)) ms",
       "\(Int(rows_per_s)) rows/s   load \(Self.figure(load_ms)) ms   peak \(peak_rss_bytes / 1_048_576) MiB",
     ]
-    for node in nodes ?? [] {
-      let share = Self.padded("\(Int((node.share * 100).rounded())) %", 5)
-      let time = Self.padded(Self.figure(node.us), 9)
-      lines.append("\(share) \(time) us  \(node.op)  \(node.name)  \(node.kernel)")
-    }
-    return lines.joined(separator: "\n")
+    return (lines + (profile?.lines ?? [])).joined(separator: "\n")
   }
 
   /// Three significant digits or whole numbers: what a person reads.
@@ -74,7 +65,5 @@ struct BenchResult: Encodable {
     return String((value * scale).rounded() / scale)
   }
 
-  private static func padded(_ text: String, _ width: Int) -> String {
-    String(repeating: " ", count: max(0, width - text.count)) + text
-  }
+  static func percent(_ share: Double) -> String { "\(Int((share * 100).rounded())) %" }
 }

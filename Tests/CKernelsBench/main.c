@@ -187,6 +187,13 @@ static void pool_nhwc(const adze_kernels *k, const void *context) {
   SLOT(adze_pool2d_f32_fn)(&pool, 0, 28);
 }
 static void transpose(const adze_kernels *k, const void *c) { (void)c, k->transpose_32(x, 128, z, 128, 128, 128); }
+enum { PEAK_ROUNDS = 1000 };
+static void peak_f32(const adze_kernels *k, const void *c) { (void)c, k->peak_f32(PEAK_ROUNDS, 0.5f, 1, z); }
+static void peak_i8(const adze_kernels *k, const void *c) {
+  static const int8_t weights[ADZE_PEAK_COUNT * ADZE_PEAK_DEPTH] = {1, -1, 2};
+  (void)c, k->peak_i8(PEAK_ROUNDS, bytes, weights, integers);
+}
+static void peak_read(const adze_kernels *k, const void *c) { (void)c, integer_sink = k->peak_read(x, ELEMENTS); }
 
 typedef struct {
   call_fn *call;
@@ -206,7 +213,9 @@ typedef struct {
     adze_im2col_8_fn *: (kind){im2col_8, 576.0 * PIXELS}, adze_depthwise_f32_fn *: (kind){depthwise, PIXELS},       \
     adze_max_pool_f32_fn *: (kind){max_pool, POOLED}, adze_average_pool_f32_fn *: (kind){average_pool, POOLED},     \
     adze_pool2d_f32_fn *: (kind){pool_nhwc, 64.0 * POOLED},                                                         \
-    adze_transpose_32_fn *: (kind){transpose, ELEMENTS}, default: (kind){NULL, 0})
+    adze_transpose_32_fn *: (kind){transpose, ELEMENTS}, adze_peak_read_fn *: (kind){peak_read, ELEMENTS},           \
+    adze_peak_f32_fn *: (kind){peak_f32, 2.0 * PEAK_ROUNDS * ADZE_PEAK_COUNT},                                      \
+    adze_peak_i8_fn *: (kind){peak_i8, 2.0 * PEAK_ROUNDS * ADZE_PEAK_COUNT * ADZE_PEAK_DEPTH}, default: (kind){NULL, 0})
 
 static void bench(const char *slot, size_t offset, kind k) {
   if (!strstr(slot, wanted)) return;

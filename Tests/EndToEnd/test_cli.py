@@ -34,6 +34,43 @@ def test_bench_json():
     assert result["p50_ms"] <= result["p90_ms"] <= result["p99_ms"]
 
 
+def assert_rates(rows):
+    for row in rows:
+        assert row["us"] > 0 and row["gflops"] >= 0 and row["gbytes_per_s"] >= 0, row
+        assert 0 <= row["peak_share"] < 40, row
+
+
+def test_bench_profile():
+    arguments = ["bench", DIGITS, "--batch", 32, "--threads", 1, "--seconds", 0.1, "--profile"]
+    result = json.loads(run_adze(*arguments, "--json").stdout)
+    assert result["peak"]["isa"] == result["isa"] and result["peak"]["gflops_f32"] > 1
+    assert set(result["peak"]["gbytes_per_s"]) == {"L2", "L3", "memory"}
+    nodes, operators = result["nodes"], result["operators"]
+    assert_rates(nodes + operators)
+    assert abs(sum(node["share"] for node in nodes) - 1) < 1e-6
+    assert abs(sum(row["share"] for row in operators) - 1) < 1e-6
+    assert sum(row["nodes"] for row in operators) == len(nodes)
+    # 64-256-128-10 at batch 32: what the rates stand for is the products' work and no more.
+    products = [node for node in nodes if node["gflops"] > 0]
+    macs = 32 * (64 * 256 + 256 * 128 + 128 * 10)
+    assert len(products) == 3
+    assert abs(sum(node["gflops"] * node["us"] * 1e3 / 2 for node in products) / macs - 1) < 1e-3
+    text = run_adze(*arguments).stdout
+    assert re.search(r"^share +us +rate +peak +operator +kernel +node$", text, re.M), text
+    assert re.search(r"^peak of one core, \w+: float32 \d", text, re.M), text
+
+
+def test_bench_kernels():
+    result = json.loads(run_adze("bench", "--kernels", "--json").stdout)
+    assert result["peak"]["gflops_f32"] > 1 and result["peak"]["gflops_i8"] > 1
+    assert_rates(result["kernels"])
+    names = {row["kernel"].split()[0] for row in result["kernels"]}
+    assert {"gemm_f32", "gemm_i8", "gemm_block_i8", "gemm_sparse_f32", "conv2d_winograd_f32", "softmax_f32"} <= names
+    dense = [row for row in result["kernels"] if row["kernel"].startswith("gemm_f32 ")]
+    # Dense products cannot do more than the peak; a busy machine may have measured that too low.
+    assert all(0.02 < row["peak_share"] < 1.5 for row in dense), dense
+
+
 def node_case(name):
     return Path(onnx.__file__).parent / "backend/test/data/node" / name
 
@@ -185,6 +222,7 @@ def test_unknown_instruction_sets_are_refused(isa, code):
         (["--help"], 0), (["serve", "--help"], 0), (["compress", "--help"], 0),
         (["operators", "--help"], 0), (["operators", "--format", "xml"], 2),
         (["nothing"], 2), (["bench"], 2), (["bench", DIGITS, "--batch", "0"], 2),
+        (["bench", DIGITS, "--kernels"], 2), (["bench", "--kernels", "--profile"], 2),
         (["run", "missing.onnx", "--inputs", "a.npz", "--outputs", "b.npz"], 1),
         (["serve", "--config", "missing.yaml"], 1),
         (["serve", "--set", "no.such.option=1"], 1),

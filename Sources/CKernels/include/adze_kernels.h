@@ -163,6 +163,7 @@ typedef void adze_pack_b_i8_fn(
 #include "adze_gemm_block.h"
 #include "adze_sparse.h"
 #include "adze_sparse_i8.h"
+#include "adze_peak.h"
 #ifdef __clang__
 #pragma clang assume_nonnull begin
 #endif
@@ -331,6 +332,10 @@ struct adze_kernels {
   adze_pack_conv2d_f32_fn *pack_conv2d_depthwise_f32;
   adze_pool2d_f32_fn *max_pool_nhwc_f32;
   adze_pool2d_f32_fn *average_pool_nhwc_f32;
+
+  adze_peak_f32_fn *peak_f32;
+  adze_peak_i8_fn *peak_i8;
+  adze_peak_read_fn *peak_read;
 };
 
 /// The best table for this CPU and operating system, or the one that the environment variable ADZE_ISA
