@@ -20,6 +20,7 @@ public enum Batching: Sendable, Equatable {
 
   /// Lets quantized products take a scale for each request when they are what keeps rows from being independent.
   static func separateQuantization(_ graph: inout Graph) {
+    if !graph.nodes.contains(where: { $0.op == FusedOperator.dynamicMatMul }) { return }
     var separate = graph
     for index in separate.nodes.indices where separate.nodes[index].op == FusedOperator.dynamicMatMul {
       separate.nodes[index].attributes[FusedOperator.perRequest] = .int(1)

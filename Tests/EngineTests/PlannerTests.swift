@@ -91,6 +91,19 @@ import Testing
     let outputs = try session.run([try Tensor(type: .float32, shape: [5, 2, 3])])
     #expect(outputs[0].shape == [5, 6])
     #expect(session.profiler?.entries.map(\.op) == ["Relu"])
+    #expect(session.profiler?.entries.map(\.work) == [NodeWork(bytes: 2 * 30 * 4)])
+  }
+
+  @Test func workOfNodesFollowsFromShapes() throws {
+    var builder = GraphBuilder()
+    let x = builder.input("x", .float32, [.symbol("n"), .known(8)])
+    let weights = builder.constant(try Tensor(type: .float32, shape: [8, 3]))
+    builder.output(builder.node("Softmax", [builder.node("MatMul", [x, weights])[0]])[0])
+    let program = try builder.program()
+    let work = try program.work([[5, 8]])
+    #expect(work[0] == NodeWork(multiplyAccumulates: 5 * 8 * 3, bytes: (5 * 8 + 8 * 3 + 5 * 3) * 4))
+    #expect(work[1] == NodeWork(bytes: 2 * 5 * 3 * 4))
+    #expect(try program.multiplyAccumulates([[2, 8]]) == 2 * 8 * 3)
   }
 
   @Test func dataDependentShapesRunAsDynamicSteps() throws {

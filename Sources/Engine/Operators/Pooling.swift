@@ -143,9 +143,10 @@ extension SpatialWindow {
 
   /// Taps of a window that lie inside the input, or inside the input and its padding.
   func tapCount(_ position: Int, includingPadding: Bool) -> Int {
-    let places = coordinates(position)
+    let (depth, row, column) = coordinates(position)
     var count = 1
-    for (axis, place) in [places.0, places.1, places.2].enumerated() {
+    for axis in 0..<Self.maximumRank {
+      let place = axis == 0 ? depth : axis == 1 ? row : column
       let low = includingPadding ? -padBegin[axis] : 0
       let high = input[axis] + (includingPadding ? padEnd[axis] : 0)
       var inside = 0

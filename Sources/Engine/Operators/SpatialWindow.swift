@@ -2,6 +2,26 @@ import CKernels
 import GraphIR
 import Tensors
 
+/// One number for each of depth, height and width. It lies in place, so that loops over windows read no other memory.
+struct PerAxis: Sendable, RandomAccessCollection {
+  var depth: Int
+  var height: Int
+  var width: Int
+
+  /// - Parameter values: of the last axes; `fallback` stands for those that are missing.
+  init(_ values: [Int], missing fallback: Int) {
+    let all = Array(repeating: fallback, count: Swift.max(0, 3 - values.count)) + values
+    (depth, height, width) = (all[0], all[1], all[2])
+  }
+
+  var startIndex: Int { 0 }
+  var endIndex: Int { 3 }
+
+  subscript(axis: Int) -> Int {
+    @inline(__always) get { axis == 0 ? depth : axis == 1 ? height : width }
+  }
+}
+
 /// A window over up to three spatial axes with all numbers resolved for one input shape. Missing axes lead
 /// with extent 1, so that a 1-D signal is an image of one row.
 struct SpatialWindow: Sendable {
@@ -9,13 +29,13 @@ struct SpatialWindow: Sendable {
 
   let rank: Int
   /// Depth, height, width of the input, the kernel and the output.
-  let input: [Int]
-  let kernel: [Int]
-  let output: [Int]
-  let strides: [Int]
-  let dilations: [Int]
-  let padBegin: [Int]
-  let padEnd: [Int]
+  let input: PerAxis
+  let kernel: PerAxis
+  let output: PerAxis
+  let strides: PerAxis
+  let dilations: PerAxis
+  let padBegin: PerAxis
+  let padEnd: PerAxis
 
   /// - Parameters:
   ///   - input: `[batch, channels, d1 …]`
@@ -26,18 +46,14 @@ struct SpatialWindow: Sendable {
     if rank > Self.maximumRank {
       throw .unsupported("\(rank) spatial axes; at most \(Self.maximumRank) are supported")
     }
-    let missing = Self.maximumRank - rank
-    func lead(_ values: [Int], _ fallback: Int) -> [Int] {
-      Array(repeating: fallback, count: missing) + values
-    }
     let pads = (0..<window.spatialRank).map { window.pads($0, extent: input[$0 + 2]) }
-    self.input = lead(Array(input.dimensions.dropFirst(2)), 1)
-    self.output = lead(Array(output.dimensions.dropFirst(2)), 1)
-    kernel = lead(window.kernel, 1)
-    strides = lead(window.strides, 1)
-    dilations = lead(window.dilations, 1)
-    padBegin = lead(pads.map(\.begin), 0)
-    padEnd = lead(pads.map(\.end), 0)
+    self.input = PerAxis(Array(input.dimensions.dropFirst(2)), missing: 1)
+    self.output = PerAxis(Array(output.dimensions.dropFirst(2)), missing: 1)
+    kernel = PerAxis(window.kernel, missing: 1)
+    strides = PerAxis(window.strides, missing: 1)
+    dilations = PerAxis(window.dilations, missing: 1)
+    padBegin = PerAxis(pads.map(\.begin), missing: 0)
+    padEnd = PerAxis(pads.map(\.end), missing: 0)
   }
 
   var inputSize: Int { input.reduce(1, *) }

@@ -8,12 +8,14 @@ extension Passes {
   public static func foldBatchNormalization(_ model: inout Model) throws(GraphError) -> Int {
     try model.changeGraphs { graph throws(GraphError) in
       var changes = 0
-      // One at a time: each changes who reads what.
-      while let folding = BatchNormalizationFolding.first(in: graph) {
-        try folding.apply(to: &graph)
-        changes += 1
+      while true {
+        let foldings = BatchNormalizationFolding.independent(in: graph)
+        if foldings.isEmpty { return changes }
+        var patch = GraphPatch("fold BatchNormalization", for: graph)
+        for folding in foldings { try folding.record(in: &patch, graph) }
+        try patch.apply(to: &graph)
+        changes += foldings.count
       }
-      return changes
     }
   }
 }
@@ -31,12 +33,26 @@ private struct BatchNormalizationFolding {
   let affine: ChannelAffine
   let layout: ChannelLayout
 
-  static func first(in graph: Graph) -> BatchNormalizationFolding? {
+  /// Foldings that no other one changes the nodes or constants of. The others are found once these are made, which
+  /// changes who reads what.
+  static func independent(in graph: Graph) -> [BatchNormalizationFolding] {
     let uses = GraphUses(graph)
+    var constants: Set<ValueID> = []
+    var foldings: [BatchNormalizationFolding] = []
     for (index, node) in graph.nodes.enumerated() where node.op == "BatchNormalization" {
-      if let folding = BatchNormalizationFolding(graph, uses, index) { return folding }
+      guard let folding = BatchNormalizationFolding(graph, uses, index) else { continue }
+      let own = folding.constants(in: graph)
+      if !constants.isDisjoint(with: own) { continue }
+      constants.formUnion(own)
+      foldings.append(folding)
     }
-    return nil
+    return foldings
+  }
+
+  /// The constants that the product and the Add behind it read.
+  private func constants(in graph: Graph) -> [ValueID] {
+    let nodes = [graph.nodes[product]] + (addition.map { [graph.nodes[$0]] } ?? [])
+    return nodes.flatMap(\.inputs).filter { !$0.isNone && graph[$0].constant != nil }
   }
 
   private init?(_ graph: Graph, _ uses: GraphUses, _ index: Int) {
@@ -96,8 +112,7 @@ private struct BatchNormalizationFolding {
     return nil
   }
 
-  func apply(to graph: inout Graph) throws(GraphError) {
-    var patch = GraphPatch("fold BatchNormalization", for: graph)
+  func record(in patch: inout GraphPatch, _ graph: Graph) throws(GraphError) {
     let result = graph.nodes[normalization].outputs[0]
     var merged = graph.nodes[product]
     let weightName = graph[merged.inputs[1]].name
@@ -117,7 +132,6 @@ private struct BatchNormalizationFolding {
       patch.replace(product, with: merged)
       patch.remove(normalization)
     }
-    try patch.apply(to: &graph)
   }
 }
 

@@ -11,7 +11,7 @@ extension Passes {
   ) throws(GraphError) -> Int {
     var changes = 0
     for _ in 0..<conditionalRounds {
-      if !model.graph.hasConditional { break }
+      if !model.graph.contains("If") { break }
       var taken = try takeBranches(&model)
       if taken == 0 {
         _ = try hoistConstantNodes(&model)
@@ -52,7 +52,7 @@ private struct BranchTaking {
         continue
       }
       for entry in node.attributes.entries {
-        guard case .graph(var body) = entry.value, body.hasConditional else { continue }
+        guard case .graph(var body) = entry.value, body.contains("If") else { continue }
         var inner: [ValueID: Tensor] = [:]
         for capture in body.captures { inner[capture.inner] = constant(capture.outer, graph, inputs, known) }
         try run(&body, known: inner)
@@ -88,11 +88,5 @@ private struct BranchTaking {
     }
     return GraphSplice(label: graph.label(of: node)).nodes(
       of: branch, inputs: [], outputs: node.outputs, in: &graph, names: &names)
-  }
-}
-
-extension Graph {
-  fileprivate var hasConditional: Bool {
-    nodes.contains { $0.op == "If" || $0.bodies.contains(where: \.hasConditional) }
   }
 }

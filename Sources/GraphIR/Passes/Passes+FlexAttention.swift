@@ -4,6 +4,7 @@ extension Passes {
   /// Every FlexAttention gives way to products, Softmax and the nodes of its modifiers. Types must have been
   /// inferred.
   public static func expandFlexAttention(_ model: inout Model) throws(GraphError) -> Int {
+    if !model.graph.contains(FlexAttentionRule.op) { return 0 }
     var names = UniqueNames(taken: model.graph.allValueNames)
     return try model.changeGraphs { graph throws(GraphError) in
       if !graph.nodes.contains(where: { $0.op == FlexAttentionRule.op }) { return 0 }

@@ -5,6 +5,7 @@ extension Passes {
   /// inferred.
   /// - Throws: `GraphError.invalidNode` that names the operator that has no gradient here.
   public static func expandGradients(_ model: inout Model) throws(GraphError) -> Int {
+    if !model.graph.contains(GradientRule.op) { return 0 }
     var names = UniqueNames(taken: model.graph.allValueNames)
     return try model.changeGraphs { graph throws(GraphError) in
       var changes = 0

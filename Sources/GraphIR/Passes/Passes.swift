@@ -45,6 +45,11 @@ extension Model {
 }
 
 extension Graph {
+  /// Whether a node of this operator is in the graph or in a sub-graph.
+  func contains(_ op: OperatorName) -> Bool {
+    nodes.contains { $0.op == op || $0.bodies.contains { $0.contains(op) } }
+  }
+
   fileprivate mutating func changeGraphs(
     _ change: (inout Graph) throws(GraphError) -> Int
   ) throws(GraphError) -> Int {
