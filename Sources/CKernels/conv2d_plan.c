@@ -19,7 +19,7 @@ static bool can(const adze_conv2d_f32 *c, algorithm a) {
   const adze_window2d *w = &c->window;
   switch (a) {
     case ADZE_CONV2D_AUTO: return false;
-    case ADZE_CONV2D_DIRECT: return true;
+    case ADZE_CONV2D_DIRECT: return !c->x_channels || conv2d_is_pointwise(c);
     case ADZE_CONV2D_WINOGRAD:
       return w->kernel_height == 3 && w->kernel_width == 3 && w->stride_height == 1 && w->stride_width == 1
         && w->dilation_height == 1 && w->dilation_width == 1 && c->x_channel_stride == 1;

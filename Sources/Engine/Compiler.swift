@@ -76,6 +76,7 @@ extension Program {
     let folder = ConstantFolder(options: options)
     guard try LayoutPass.apply(to: &graph, folder: folder) > 0 else { return }
     try TypePropagation.run(&graph)
+    try Fusion.joinShuffles(&graph)
     try Fusion.joinResiduals(&graph)
     try TypePropagation.run(&graph)
   }

@@ -32,6 +32,8 @@ enum FusedOperator {
   static let scaleShiftNHWC = OperatorName(domain: domain, type: "ScaleShiftNHWC")
   /// Attribute of ConvNHWC: not 0 when its input is `[batch, channels, d1 …]`.
   static let channelsFirst = "x_channels_first"
+  /// Attribute of ConvNHWC: the groups by which the channels of its input would have to be shuffled first.
+  static let shuffle = "x_shuffle"
 }
 
 extension EngineTable {

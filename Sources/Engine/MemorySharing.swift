@@ -4,13 +4,14 @@ import Tensors
 /// Decides which values share a block of memory, and from which step to which each block is needed.
 ///
 /// Views share the block of what they view. A result may take over the block of an input that is not read
-/// later. Blocks of graph inputs and outputs are left alone from the first step to the last: a caller may
+/// later. What a Concat of pixels joins is written into its block (`PixelParts`). Blocks of graph inputs and outputs are left alone from the first step to the last: a caller may
 /// fill inputs once and run many times.
 struct MemorySharing {
   /// The steps that compute something: those of the planner without views.
   private(set) var steps: [DraftStep] = []
   private(set) var blocks: [Lifetime] = []
   var blockCount: Int { blocks.count }
+  private(set) var pixels: PixelParts
 
   private let planner: Planner
   /// Index into `blocks` by value, -1 for values that have none.
@@ -20,6 +21,7 @@ struct MemorySharing {
   init(_ planner: Planner) {
     self.planner = planner
     blockOf = Array(repeating: -1, count: planner.facts.count)
+    pixels = PixelParts(planner, []) { _ in true }
     end = max(0, planner.steps.count - 1)
     let graph = planner.program.graph
     for id in graph.inputs { addBlock(id, first: 0, last: end) }
@@ -27,7 +29,30 @@ struct MemorySharing {
     for id in graph.outputs where blockOf[Int(id.index)] >= 0 {
       blocks[blockOf[Int(id.index)]].last = end
     }
+    joinPixels()
     shareInPlace()
+  }
+
+  /// Bytes from the beginning of its block to a value.
+  func byteOffset(of id: ValueID, _ element: ElementType) -> Int {
+    (pixels.parts[id]?.offset ?? 0) * element.bitWidth / 8
+  }
+
+  private mutating func joinPixels() {
+    var values = [Int](repeating: 0, count: blocks.count)
+    for block in blockOf where block >= 0 { values[block] += 1 }
+    let blockOf = blockOf
+    pixels = PixelParts(planner, steps) { id in
+      let block = blockOf[Int(id.index)]
+      return block >= 0 && values[block] == 1
+    }
+    for (id, part) in pixels.parts {
+      let (own, whole) = (blockOf[Int(id.index)], blockOf[Int(part.whole.index)])
+      blocks[whole].first = min(blocks[whole].first, blocks[own].first)
+      blocks[whole].last = max(blocks[whole].last, blocks[own].last)
+      blocks[own].bytes = 0
+      self.blockOf[Int(id.index)] = whole
+    }
   }
 
   func block(of id: ValueID) -> Int { blockOf[Int(id.index)] }
@@ -68,6 +93,7 @@ struct MemorySharing {
       guard !step.isDynamic, compiled.node.outputs.count == 1, let output = step.outputs[0],
         case .shaped(let op) = compiled.runner.implementation
       else { continue }
+      if pixels.parts[compiled.node.outputs[0]] != nil { continue }
       for input in op.inPlaceInputs where input < step.inputs.count {
         if canTakeOver(input, of: step, compiled.node, output, position) {
           merge(compiled.node.outputs[0], into: blockOf[Int(compiled.node.inputs[input].index)])
@@ -84,7 +110,9 @@ struct MemorySharing {
       type.element.bitWidth == output.element.bitWidth
     else { return false }
     let block = blockOf[Int(node.inputs[input].index)]
-    guard block >= 0, blocks[block].last == position, !isPinned(block) else { return false }
+    guard block >= 0, blocks[block].last == position, !isPinned(block),
+      pixels.parts[node.inputs[input]] == nil
+    else { return false }
     // Another input in the same block must be read at the same places.
     return zip(node.inputs, step.inputs).allSatisfy { id, other in
       id.isNone || blockOf[Int(id.index)] != block || other?.shape == output.shape

@@ -28,6 +28,12 @@ protocol ShapedOperator: Sendable {
   /// True when output 0 is input 0 under another shape: no kernel runs then.
   var isView: Bool { get }
 
+  /// Whether output 0 may be written with its pixels (all but the last axis) further apart than they are long.
+  var writesPixels: Bool { get }
+
+  /// The same for reading an input.
+  func readsPixels(_ input: Int) -> Bool
+
   /// The outputs when they follow from the inputs' types alone (`Shape`, `Size`).
   func outputsFromTypes(_ inputs: [OperandType?]) throws -> [Tensor]?
 }
@@ -35,6 +41,8 @@ protocol ShapedOperator: Sendable {
 extension ShapedOperator {
   var inPlaceInputs: [Int] { [] }
   var isView: Bool { false }
+  var writesPixels: Bool { false }
+  func readsPixels(_ input: Int) -> Bool { false }
   func outputsFromTypes(_ inputs: [OperandType?]) throws -> [Tensor]? { nil }
 }
 
@@ -64,6 +72,14 @@ enum OperatorImplementation: Sendable {
   case dynamic(any DynamicOperator)
 }
 
+/// Elements from one pixel to the next, of each input and of output 0; nil: as many as a pixel has.
+struct PixelStrides {
+  var inputs: [Int?] = []
+  var output: Int?
+
+  func input(_ index: Int) -> Int? { index < inputs.count ? inputs[index] : nil }
+}
+
 /// What `ShapedOperator.prepare` is told.
 struct PrepareRequest {
   let node: Node
@@ -76,6 +92,8 @@ struct PrepareRequest {
   let isWeight: [Bool]
   /// The number of threads that will run the kernel.
   let threads: Int
+  /// Elements from one pixel to the next of operands that are part of a wider tensor (`PixelParts`).
+  var pixelStrides = PixelStrides()
 
   /// Type and shape of a required input.
   func input(_ index: Int) throws(OperatorFailure) -> OperandType {

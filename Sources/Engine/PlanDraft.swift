@@ -53,7 +53,8 @@ struct PlanDraft {
       let node = compiled.node
       let request = PrepareRequest(
         node: node, inputs: step.inputs, outputs: step.outputs, constants: planner.constants(of: node),
-        isWeight: node.inputs.map(planner.isWeight), threads: planner.team.threads)
+        isWeight: node.inputs.map(planner.isWeight), threads: planner.team.threads,
+        pixelStrides: sharing.pixels.strides(of: node))
       do {
         prepared.append((step, try op.prepare(request)))
       } catch OperatorFailure.notKnown {
@@ -98,7 +99,8 @@ struct PlanDraft {
   private func place(_ id: ValueID) -> Place {
     switch planner.fact(id) {
     case .known(let tensor): .constant(tensor)
-    case .shaped(let type): .arena(offset: offsets[sharing.block(of: id)], type)
+    case .shaped(let type):
+      .arena(offset: offsets[sharing.block(of: id)] + sharing.byteOffset(of: id, type.element), type)
     case .unknown, .dynamic: .dynamic(id)
     }
   }

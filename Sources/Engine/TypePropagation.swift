@@ -8,6 +8,8 @@ enum TypePropagation {
   static func run(_ graph: inout Graph) throws(EngineError) {
     var elements = [[Dimension]?](repeating: nil, count: graph.values.count)
     for node in graph.nodes {
+      // A copy of the graph that outlives the call would make each change below copy all values.
+      let outer = node.bodies.isEmpty ? nil : graph
       guard let rule = EngineTable.rule(for: node.op) else {
         throw .unsupportedOperator(node: node.label(in: graph), op: node.op.description)
       }
@@ -15,7 +17,7 @@ enum TypePropagation {
         node: node, inputTypes: node.inputs.map { type(of: $0, graph) },
         constants: node.inputs.map { $0.isNone ? nil : graph.constant($0) },
         elements: node.inputs.map { $0.isNone ? nil : elements[Int($0.index)] },
-        captureType: { [graph] in type(of: $0, graph) })
+        captureType: { id in outer.flatMap { type(of: id, $0) } })
       do {
         try rule.infer(&context)
       } catch {

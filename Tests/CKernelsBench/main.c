@@ -186,6 +186,11 @@ static void pool_nhwc(const adze_kernels *k, const void *context) {
     .y = z, .y_pixel_stride = 64};
   SLOT(adze_pool2d_f32_fn)(&pool, 0, 28);
 }
+static void scale_shift(const adze_kernels *k, const void *context) {
+  const adze_scale_shift_f32 s = {.channels = 64, .x = x, .x_pixel_stride = 64, .scale = y, .shift = y, .y = z,
+    .y_pixel_stride = 64, .clamps = true, .maximum = 6};
+  (void)context, k->scale_shift_nhwc_f32(&s, 0, ELEMENTS / 64);
+}
 static void transpose(const adze_kernels *k, const void *c) { (void)c, k->transpose_32(x, 128, z, 128, 128, 128); }
 enum { PEAK_ROUNDS = 1000 };
 static void peak_f32(const adze_kernels *k, const void *c) { (void)c, k->peak_f32(PEAK_ROUNDS, 0.5f, 1, z); }
@@ -213,6 +218,7 @@ typedef struct {
     adze_im2col_8_fn *: (kind){im2col_8, 576.0 * PIXELS}, adze_depthwise_f32_fn *: (kind){depthwise, PIXELS},       \
     adze_max_pool_f32_fn *: (kind){max_pool, POOLED}, adze_average_pool_f32_fn *: (kind){average_pool, POOLED},     \
     adze_pool2d_f32_fn *: (kind){pool_nhwc, 64.0 * POOLED},                                                         \
+    adze_scale_shift_f32_fn *: (kind){scale_shift, ELEMENTS},                                                       \
     adze_transpose_32_fn *: (kind){transpose, ELEMENTS}, adze_peak_read_fn *: (kind){peak_read, ELEMENTS},           \
     adze_peak_f32_fn *: (kind){peak_f32, 2.0 * PEAK_ROUNDS * ADZE_PEAK_COUNT},                                      \
     adze_peak_i8_fn *: (kind){peak_i8, 2.0 * PEAK_ROUNDS * ADZE_PEAK_COUNT * ADZE_PEAK_DEPTH}, default: (kind){NULL, 0})

@@ -184,6 +184,29 @@ static void check_conv_case(checker *c, const conv_case *s, adze_conv2d_algorith
   release_all();
 }
 
+/// Channels in any order give what the same channels in order give.
+static void check_shuffled(checker *c, const conv_case *s, int at) {
+  conv_problem p = conv_problem_of(c, s, ADZE_CONV2D_DIRECT, false);
+  run_split(&p, p.plan.lines, p.plan.panels);
+  const ptrdiff_t channels = s->groups * s->channels, pixels = s->batch * s->height * s->width;
+  const float *ordered = p.conv.x, *whole = p.conv.y;
+  int32_t *places = guarded((size_t)channels * 4, 0);
+  float *x = guarded((size_t)(pixels * channels) * 4, 0);
+  for (ptrdiff_t i = 0; i < channels; i++) {
+    places[i] = (int32_t)(i % s->groups * s->channels + i / s->groups);
+    for (ptrdiff_t pixel = 0; pixel < pixels; pixel++) {
+      x[pixel * channels + places[i]] = ordered[pixel * p.conv.x_pixel_stride + i];
+    }
+  }
+  p.conv.x = x, p.conv.x_pixel_stride = channels, p.conv.x_image_stride = s->height * s->width * channels;
+  p.conv.x_channels = places;
+  p.plan = adze_conv2d_f32_plan(c->kernels, &p.conv, ADZE_CONV2D_DIRECT);
+  p.conv.y = guarded((size_t)p.y_count * 4, 0xff);
+  run_split(&p, 1, 2);
+  expect(c, same_bits(p.conv.y, whole, (size_t)p.y_count * 4), "case %d differs shuffled", at);
+  release_all();
+}
+
 #define CHECK_CASES(cases, algorithm)                                                    \
   for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {                            \
     check_conv_case(c, &cases[i], algorithm, false, (int)i);                             \
@@ -195,6 +218,8 @@ void check_conv2d_f32(checker *c) {
   CHECK_CASES(depthwise_cases, ADZE_CONV2D_DIRECT)
   for (size_t i = 0; i < sizeof direct_cases / sizeof *direct_cases; i++) {
     check_conv_case(c, &direct_cases[i], ADZE_CONV2D_DIRECT, true, (int)i);
+    const conv_case *s = &direct_cases[i];
+    if (s->kernel_height * s->kernel_width == 1 && s->pad_top + s->pad_left == 0) check_shuffled(c, s, (int)i);
   }
 }
 void check_conv2d_winograd_f32(checker *c) { CHECK_CASES(winograd_cases, ADZE_CONV2D_WINOGRAD) }

@@ -2,7 +2,7 @@
 
 #include <float.h>
 
-// NHWC pooling against the plain loops of its definition.
+// NHWC pooling, scales and shifts against the plain loops of their definition.
 
 typedef struct {
   ptrdiff_t batch, channels, height, width, kernel_height, kernel_width, stride, dilation, pad_begin, pad_end;
@@ -70,5 +70,40 @@ void check_average_pool_nhwc_f32(checker *c) {
   for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
     check_pool(c, &cases[i], true, false, (int)i);
     check_pool(c, &cases[i], true, true, (int)i);
+  }
+}
+
+static void check_scale_shift(checker *c, ptrdiff_t pixels, ptrdiff_t channels, bool clamps) {
+  const ptrdiff_t x_stride = channels + 3, y_stride = channels + 1;
+  const float *x = random_floats(pixels * x_stride - 3, -2, 2);
+  if (pixels > 1) ((float *)x)[x_stride] = NAN;
+  adze_scale_shift_f32 s = {
+    .channels = channels, .x = x, .x_pixel_stride = x_stride, .scale = random_floats(channels, -1, 1),
+    .shift = random_floats(channels, -1, 1), .y = guarded((size_t)(pixels * y_stride - 1) * 4, 0xff),
+    .y_pixel_stride = y_stride, .clamps = clamps, .minimum = -0.5f, .maximum = 0.75f};
+  c->kernels->scale_shift_nhwc_f32(&s, 0, pixels / 2);
+  c->kernels->scale_shift_nhwc_f32(&s, pixels / 2, pixels);
+  for (ptrdiff_t i = 0; i < pixels * y_stride - 1; i++) {
+    const uint32_t untouched = UINT32_MAX;
+    const ptrdiff_t pixel = i / y_stride, channel = i % y_stride;
+    if (channel == channels) {
+      expect(c, same_bits(&s.y[i], &untouched, 4), "wrote beside pixel %td", pixel);
+      continue;
+    }
+    double wanted = (double)x[pixel * x_stride + channel] * s.scale[channel] + s.shift[channel];
+    if (clamps) wanted = wanted < -0.5 ? -0.5 : wanted > 0.75 ? 0.75 : wanted;
+    const bool ok = isnan(wanted) ? isnan(s.y[i]) : fabs(s.y[i] - wanted) <= 4e-7;
+    expect(c, ok, "%td channels, pixel %td channel %td: %.9g, not %.9g", channels, pixel, channel, s.y[i], wanted);
+  }
+  release_all();
+}
+
+void check_scale_shift_nhwc_f32(checker *c) {
+  static const ptrdiff_t sizes[] = {1, 3, 4, 5, 8, 15, 16, 17, 63, 64, 65, 130};
+  for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++) {
+    for (ptrdiff_t pixels = 1; pixels < 80; pixels += 13) {
+      check_scale_shift(c, pixels, sizes[i], false);
+      check_scale_shift(c, pixels, sizes[i], true);
+    }
   }
 }

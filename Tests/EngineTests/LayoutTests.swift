@@ -11,7 +11,7 @@ import Testing
   }
 
   /// Compares with the graph as written, for one thread and several, and for each image by itself.
-  private static func check(_ builder: GraphBuilder, _ shape: Shape, seed: UInt64 = 21) throws -> Program {
+  static func check(_ builder: GraphBuilder, _ shape: Shape, seed: UInt64 = 21) throws -> Program {
     let (fused, plain) = (try builder.program(), try builder.program(fuse: false))
     var numbers = NumberSequence(seed: seed)
     let input = try numbers.tensor(shape)

@@ -8,5 +8,6 @@
 #include "../generic/winograd_f32.h"
 #include "../generic/depthwise_nhwc_f32.h"
 #include "../generic/pool_nhwc_f32.h"
+#include "../generic/scale_shift_nhwc_f32.h"
 #include "../simd/end.h"
 #endif

@@ -93,7 +93,8 @@ static void gather(const conv_source *s, conv_pixels *block, ptrdiff_t group, fl
   for (ptrdiff_t line = block->line, end = line + block->lines; line < end;) {
     const ptrdiff_t image = line / w->output_height, y = line % w->output_height;
     const ptrdiff_t lines = least(end - line, w->output_height - y);
-    const float *x = c->x + image * c->x_image_stride + group * w->channels * c->x_channel_stride;
+    const float *x = c->x + image * c->x_image_stride;
+    if (!c->x_channels) x += group * w->channels * c->x_channel_stride;
     const float *row;
     if (s->in_place) {
       row = x + y * w->stride_height * s->row_stride + block->x * w->stride_width * s->pixel_stride;
@@ -155,7 +156,8 @@ void KERNEL(conv2d_f32)(
       for (ptrdiff_t panel = panel_begin; panel < panel_end;) {
         const ptrdiff_t group = panel / panels, begin = panel % panels, end = least(panels, begin + panel_end - panel);
         gather(&source, &block, group, scratch + conv2d_aligned(k));
-        conv_block_product(c, &block, offsets, group, begin, end);
+        const int32_t *channels = c->x_channels ? c->x_channels + group * w->channels : offsets;
+        conv_block_product(c, &block, channels, group, begin, end);
         panel += end - begin;
       }
     }

@@ -2,6 +2,30 @@
 
 enum { POOL_GREATEST, POOL_SUM };
 
+/// The greatest elements of the taps if the sum of all of them is a number, so that none is NaN; else nothing. An
+/// addition costs less than to ask each tap.
+ALWAYS_INLINE bool pool_greatest(
+  const int vectors, const float *from, ptrdiff_t row, ptrdiff_t column, ptrdiff_t rows, ptrdiff_t columns, float *y) {
+  vf acc[4], sum[4];
+  UNROLL for (int v = 0; v < vectors; v++) acc[v] = v_set1(-FLT_MAX), sum[v] = v_set1(0);
+  for (ptrdiff_t ky = 0; ky < rows; ky++, from += row) {
+    const float *tap = from;
+    for (ptrdiff_t kx = 0; kx < columns; kx++, tap += column) {
+      UNROLL for (int v = 0; v < vectors; v++) {
+        const vf x = v_load(tap + v * VL);
+        acc[v] = v_max(acc[v], x);
+        sum[v] = sum[v] + x;
+      }
+    }
+  }
+  vf total = sum[0];
+  UNROLL for (int v = 1; v < vectors; v++) total = total + sum[v];
+  const float check = v_sum(total);
+  if (check != check) return false;
+  UNROLL for (int v = 0; v < vectors; v++) v_store(y + v * VL, acc[v]);
+  return true;
+}
+
 /// One vector group of one pixel: taps [row_begin, row_end) x [column_begin, column_end) under `from`.
 ALWAYS_INLINE void pool_vectors(
   const int kind, const int vectors, const float *from, ptrdiff_t row, ptrdiff_t column, ptrdiff_t rows,
@@ -53,6 +77,7 @@ ALWAYS_INLINE void pool_line(const int kind, const adze_pool2d_f32 *p, ptrdiff_t
     const ptrdiff_t rows = row_end - row_begin, columns = end - begin;
     ptrdiff_t c = 0;
     for (; c + 4 * VL <= w->channels; c += 4 * VL) {
+      if (kind == POOL_GREATEST && pool_greatest(4, from + c, row, column, rows, columns, y + c)) continue;
       pool_vectors(kind, 4, from + c, row, column, rows, columns, count, y + c, VL);
     }
     for (; c + VL <= w->channels; c += VL) pool_vectors(kind, 1, from + c, row, column, rows, columns, count, y + c, VL);

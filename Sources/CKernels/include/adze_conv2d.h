@@ -19,6 +19,9 @@ typedef struct adze_conv2d_f32 {
   // + channel * x_channel_stride]: NHWC has channel stride 1; NCHW has pixel stride 1 and channel stride height * width.
   const float *x;
   ptrdiff_t x_image_stride, x_pixel_stride, x_channel_stride;
+  // Where in a pixel each of the groups * channels channels lies, for 1 x 1 windows without padding and channel stride 1;
+  // null: in order. A shuffle of channels before a grouped convolution costs nothing this way.
+  const int32_t *_Nullable x_channels;
   const float *weights_packed;  // by the algorithm's pack function
   // [batch, output_height, output_width] pixels that lie y_pixel_stride apart: a part of a wider pixel saves a Concat.
   float *y;
@@ -64,6 +67,21 @@ typedef struct adze_pool2d_f32 {
 
 /// Output lines [line_begin, line_end) of all images, one after another.
 typedef void adze_pool2d_f32_fn(const adze_pool2d_f32 *pool, ptrdiff_t line_begin, ptrdiff_t line_end);
+
+/// y = clamp(x * scale + shift), one scale and one shift for each channel of a pixel; NaN stays NaN. In place.
+typedef struct adze_scale_shift_f32 {
+  ptrdiff_t channels;
+  const float *x;
+  ptrdiff_t x_pixel_stride;
+  const float *scale, *shift;
+  float *y;
+  ptrdiff_t y_pixel_stride;
+  bool clamps;
+  float minimum, maximum;
+} adze_scale_shift_f32;
+
+/// Pixels [begin, end).
+typedef void adze_scale_shift_f32_fn(const adze_scale_shift_f32 *s, ptrdiff_t begin, ptrdiff_t end);
 
 typedef struct adze_kernels adze_kernels;
 

@@ -332,6 +332,7 @@ struct adze_kernels {
   adze_pack_conv2d_f32_fn *pack_conv2d_depthwise_f32;
   adze_pool2d_f32_fn *max_pool_nhwc_f32;
   adze_pool2d_f32_fn *average_pool_nhwc_f32;
+  adze_scale_shift_f32_fn *scale_shift_nhwc_f32;
 
   adze_peak_f32_fn *peak_f32;
   adze_peak_i8_fn *peak_i8;

@@ -5,3 +5,4 @@
 #include "../generic/winograd_f32.h"
 #include "../generic/depthwise_nhwc_f32.h"
 #include "../generic/pool_nhwc_f32.h"
+#include "../generic/scale_shift_nhwc_f32.h"

@@ -7,11 +7,12 @@ extension EngineTable {
     _ op: OperatorName, like base: OperatorName, inputs: ClosedRange<Int>, seen: [Int]
   ) -> OperatorRule? {
     guard let rule = fusedRule(op, like: base, inputs: inputs, seen: seen) else { return nil }
-    let attributes = rule.attributes + [FusedOperator.channelsFirst]
+    let own = [FusedOperator.channelsFirst, FusedOperator.shuffle]
+    let attributes = rule.attributes + own
     return OperatorRule(op, inputs: inputs, attributes: attributes) { context throws(GraphError) in
       var node = context.node
       let isFirst = node.attributes.int(FusedOperator.channelsFirst) ?? 0 != 0
-      node.attributes[FusedOperator.channelsFirst] = nil
+      for name in own { node.attributes[name] = nil }
       var types = node.inputs.indices.map { context.valueType($0) }
       if !isFirst { types[0] = types[0]?.tensor.map { .tensor($0.channelsFirst) } }
       var inner = InferenceContext(

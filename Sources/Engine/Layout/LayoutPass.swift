@@ -107,6 +107,7 @@ struct LayoutPass {
   private func leadsToWindow(_ id: ValueID, depth: Int) -> Bool {
     if depth == 0 { return false }
     return forms.readers(of: id).contains { reader in
+      if let shuffle = shuffles[reader] { return leadsToWindow(shuffle.output, depth: depth - 1) }
       let node = view.graph.nodes[reader]
       switch LayoutRules.all[node.op] {
       case .channelsLast?: return true

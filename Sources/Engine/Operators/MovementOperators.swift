@@ -56,16 +56,27 @@ private struct MatrixSwap {
     columns = input.shape.product(split..<rank)
   }
 
+  /// Columns that a piece of a large matrix has at least.
+  private static let columnsPerPart = 64
+
   func kernel(threads: Int) -> Kernel {
     if count * rows * columns == 0 { return .nothing }
     let (rows, columns) = (rows, columns)
+    let parts = threads == 1 ? 1 : (columns - 1) / Self.columnsPerPart + 1
+    let width = (columns - 1) / parts + 1
     return Kernel(
-      Kernels.name("transpose"), units: count, costPerUnit: rows * columns, threads: threads
+      Kernels.name("transpose"), units: count * parts, costPerUnit: rows * width, threads: threads
     ) { operands, range in
-      for matrix in range {
-        let offset = matrix * rows * columns * 4
-        Kernels.current.transpose_32(
-          operands.rawInput(0) + offset, columns, operands.rawOutput() + offset, rows, rows, columns)
+      let transpose = Kernels.current.transpose_32
+      for unit in range {
+        let (matrix, part) = unit.quotientAndRemainder(dividingBy: parts)
+        let first = part * width
+        let count = min(width, columns - first)
+        if count <= 0 { continue }
+        let offset = matrix * rows * columns
+        transpose(
+          operands.rawInput(0) + (offset + first) * 4, columns,
+          operands.rawOutput() + (offset + first * rows) * 4, rows, rows, count)
       }
     }
   }
@@ -126,7 +137,18 @@ struct SliceOperator: ShapedOperator {
 
 /// `Concat`.
 struct ConcatOperator: ShapedOperator {
+  /// Rows that are copied from one input before the next one's, so that lines of the output stay in the cache.
+  private static let rowsPerBlock = 32
+
   let axis: Int
+
+  /// Whether each pixel (all axes but the last) of the output is put together from those of the inputs.
+  func joinsPixels(_ output: Shape) -> Bool {
+    output.rank > 2 && output.axis(axis) == output.rank - 1 && output.product(0..<(output.rank - 1)) > 1
+  }
+
+  var writesPixels: Bool { true }
+  func readsPixels(_ input: Int) -> Bool { true }
 
   func prepare(_ request: PrepareRequest) throws -> Kernel {
     let output = try request.output()
@@ -135,16 +157,28 @@ struct ConcatOperator: ShapedOperator {
     }
     let outer = output.shape.product(0..<axis)
     let inner = output.shape.product((axis + 1)..<output.shape.rank) * output.element.bitWidth / 8
-    let lengths = try request.inputs.indices.map { try request.input($0).shape[axis] * inner }
-    let total = lengths.reduce(0, +)
+    let width = output.element.bitWidth / 8
+    let strides = request.pixelStrides
+    let parts = try request.inputs.indices.map { index in
+      let length = try request.input(index).shape[axis] * inner
+      return (length: length, stride: strides.input(index).map { $0 * width } ?? length)
+    }
+    let total = parts.reduce(0) { $0 + $1.length }
     if total * outer == 0 { return .nothing }
-    return Kernel("concat", units: outer, costPerUnit: total / 8 + lengths.count, threads: request.threads) {
+    let pitch = strides.output.map { $0 * width } ?? total
+    return Kernel("concat", units: outer, costPerUnit: total / 8 + parts.count, threads: request.threads) {
       operands, range in
-      for row in range {
-        var destination = operands.rawOutput() + row * total
-        for (index, length) in lengths.enumerated() {
-          destination.copyMemory(from: operands.rawInput(index) + row * length, byteCount: length)
-          destination += length
+      for first in stride(from: range.lowerBound, to: range.upperBound, by: Self.rowsPerBlock) {
+        let last = min(first + Self.rowsPerBlock, range.upperBound)
+        var offset = 0
+        for (index, part) in parts.enumerated() {
+          let (source, destination) = (operands.rawInput(index), operands.rawOutput() + offset)
+          offset += part.length
+          // What was written there has been joined already.
+          if source == UnsafeRawPointer(destination) && part.stride == pitch { continue }
+          for row in first..<last {
+            (destination + row * pitch).copyMemory(from: source + row * part.stride, byteCount: part.length)
+          }
         }
       }
     }

@@ -6,13 +6,26 @@ import Tensors
 struct PixelConvolution: ShapedOperator {
   let activation: Activation?
   private let readsChannelsFirst: Bool
+  /// Where the channels lie that a shuffle would have brought into order; empty: in order.
+  private let channelPlaces: [Int32]
   /// By algorithm.
   private let packed = (0...Int(ADZE_CONV2D_DEPTHWISE.rawValue)).map { _ in PackedWeights() }
 
   init(_ source: OperatorSource) throws {
     activation = try Activation(fusedInto: source.node)
     readsChannelsFirst = source.node.attributes.int(FusedOperator.channelsFirst) ?? 0 != 0
+    channelPlaces = Self.channelPlaces(source)
   }
+
+  private static func channelPlaces(_ source: OperatorSource) -> [Int32] {
+    guard let groups = source.node.attributes.int(FusedOperator.shuffle), groups > 1,
+      let channels = source.inputs[0]?.tensor?.dimensions?.last?.extent
+    else { return [] }
+    return (0..<channels).map { Int32($0 % groups * (channels / groups) + $0 / groups) }
+  }
+
+  var writesPixels: Bool { true }
+  func readsPixels(_ input: Int) -> Bool { input == 3 || input == 0 && !readsChannelsFirst }
 
   func prepare(_ request: PrepareRequest) throws -> Kernel {
     let output = try request.output().shape
@@ -21,13 +34,14 @@ struct PixelConvolution: ShapedOperator {
     let shape = try ConvolutionShape(
       request.node, input: readsChannelsFirst ? stored : stored.channelsFirst,
       weight: try request.input(1).shape, output: output.channelsFirst)
-    var conv = description(shape, hasResidual: request.hasInput(3))
+    var conv = description(shape, request)
     let table = Kernels.table
     // One image decides, so that its result does not depend on how many others come with it.
     conv.batch = 1
     let algorithm = adze_conv2d_f32_plan(table, &conv, ADZE_CONV2D_AUTO).algorithm
     conv.batch = shape.batch
     let plan = adze_conv2d_f32_plan(table, &conv, algorithm)
+    let channelPlaces = channelPlaces
     guard let run = plan.run, let pack = plan.pack else {
       throw OperatorFailure.unsupported("a window that takes too much memory")
     }
@@ -54,9 +68,12 @@ struct PixelConvolution: ShapedOperator {
       if hasBias { conv.epilogue.column_bias = operands.input(2) }
       if hasResidual { conv.residual = operands.input(3) }
       let (lines, panels) = split.part(piece)
-      run(
-        &conv, operands.threadScratch.assumingMemoryBound(to: Float.self), lines.lowerBound, lines.upperBound,
-        panels.lowerBound, panels.upperBound)
+      channelPlaces.withUnsafeBufferPointer { places in
+        if !places.isEmpty { conv.x_channels = places.baseAddress }
+        run(
+          &conv, operands.threadScratch.assumingMemoryBound(to: Float.self), lines.lowerBound,
+          lines.upperBound, panels.lowerBound, panels.upperBound)
+      }
       withExtendedLifetime(filters) {}
     }
   }
@@ -70,18 +87,22 @@ struct PixelConvolution: ShapedOperator {
   }
 
   /// All but the operands, which each run has its own of.
-  private func description(_ shape: ConvolutionShape, hasResidual: Bool) -> adze_conv2d_f32 {
+  private func description(_ shape: ConvolutionShape, _ request: PrepareRequest) -> adze_conv2d_f32 {
     let channels = shape.channels * shape.groups
     let filters = shape.filters * shape.groups
     let size = shape.window.inputSize
+    let strides = request.pixelStrides
+    let pixel = strides.input(0) ?? channels
     // Stands for operands until there are any.
     let none = UnsafeMutablePointer<Float>(bitPattern: 64)!
     return adze_conv2d_f32(
       window: shape.window.window2d(channels: shape.channels), batch: shape.batch, groups: shape.groups,
-      filters: shape.filters, x: none, x_image_stride: channels * size,
-      x_pixel_stride: readsChannelsFirst ? 1 : channels, x_channel_stride: readsChannelsFirst ? size : 1,
-      weights_packed: none, y: none, y_pixel_stride: filters, residual: nil,
-      residual_pixel_stride: hasResidual ? filters : 0, epilogue: adze_epilogue_f32(activation))
+      filters: shape.filters, x: none, x_image_stride: pixel * size,
+      x_pixel_stride: readsChannelsFirst ? 1 : pixel, x_channel_stride: readsChannelsFirst ? size : 1,
+      x_channels: nil,
+      weights_packed: none, y: none, y_pixel_stride: strides.output ?? filters, residual: nil,
+      residual_pixel_stride: request.hasInput(3) ? strides.input(3) ?? filters : 0,
+      epilogue: adze_epilogue_f32(activation))
   }
 }
 

@@ -4,30 +4,33 @@ import Tensors
 
 /// `ai.adze.ScaleShiftNHWC`: one scale and one shift for each channel of `[batch, …, channels]`, and an activation.
 struct PixelScaleShift: ShapedOperator {
-  /// Elements that stay in the first cache between the steps.
-  private static let blockSize = 2048
-
   let activation: Activation?
 
   var inPlaceInputs: [Int] { [0] }
+  var writesPixels: Bool { true }
+  func readsPixels(_ input: Int) -> Bool { input == 0 }
 
   func prepare(_ request: PrepareRequest) throws -> Kernel {
     let input = try request.input(0).shape
     if input.elementCount == 0 { return .nothing }
     let channels = input[input.rank - 1]
-    let pixels = input.elementCount / channels
     let (table, activation) = (Kernels.current, activation)
-    let block = max(1, Self.blockSize / channels)
+    let pixel = request.pixelStrides.input(0) ?? channels
+    let outputPixel = request.pixelStrides.output ?? channels
+    let epilogue = adze_epilogue_f32(activation)
     return Kernel(
-      Kernels.name("scale_shift_nhwc"), units: pixels, costPerUnit: channels, threads: request.threads
+      Kernels.name("scale_shift_nhwc_f32"), units: input.elementCount / channels, costPerUnit: channels / 4,
+      threads: request.threads
     ) { operands, range in
-      for start in stride(from: range.lowerBound, to: range.upperBound, by: block) {
-        let count = min(block, range.upperBound - start)
-        let x = operands.input(0, as: Float.self) + start * channels
-        let y = operands.output(0, as: Float.self) + start * channels
-        table.mul_f32(count, channels, x, channels, 1, operands.input(1), 0, 1, y, channels)
-        table.add_f32(count, channels, y, channels, 1, operands.input(2), 0, 1, y, channels)
-        activation?.apply(y, y, count: count * channels)
+      var shift = adze_scale_shift_f32(
+        channels: channels, x: operands.input(0), x_pixel_stride: pixel, scale: operands.input(1),
+        shift: operands.input(2), y: operands.output(), y_pixel_stride: outputPixel, clamps: epilogue.clamps,
+        minimum: epilogue.minimum, maximum: epilogue.maximum)
+      table.scale_shift_nhwc_f32(&shift, range.lowerBound, range.upperBound)
+      if epilogue.activation == nil { return }
+      for index in range {
+        let y = operands.output(0, as: Float.self) + index * outputPixel
+        activation?.apply(y, y, count: channels)
       }
     }
   }

@@ -35,6 +35,9 @@ struct PixelPool: ShapedOperator {
   let attributes: PoolAttributes?
   let kind: Kind
 
+  var writesPixels: Bool { true }
+  func readsPixels(_ input: Int) -> Bool { true }
+
   func prepare(_ request: PrepareRequest) throws -> Kernel {
     let output = try request.output().shape
     if output.elementCount == 0 { return .nothing }
@@ -45,7 +48,9 @@ struct PixelPool: ShapedOperator {
     let pads = try attributes.map { attributes in
       try SpatialWindow(attributes.window, input: input.channelsFirst, output: output.channelsFirst).padEnd
     }
-    let imageSize = window.height * window.width * channels
+    let pixel = request.pixelStrides.input(0) ?? channels
+    let outputPixel = request.pixelStrides.output ?? channels
+    let imageSize = window.height * window.width * pixel
     let table = Kernels.current
     let run = kind == .maximum ? table.max_pool_nhwc_f32 : table.average_pool_nhwc_f32
     let taps = window.kernel_height * window.kernel_width
@@ -55,8 +60,8 @@ struct PixelPool: ShapedOperator {
       threads: request.threads
     ) { operands, range in
       var pool = adze_pool2d_f32(
-        window: window, x: operands.input(0), x_image_stride: imageSize, x_pixel_stride: channels,
-        y: operands.output(), y_pixel_stride: channels, includes_padding: countsPadding,
+        window: window, x: operands.input(0), x_image_stride: imageSize, x_pixel_stride: pixel,
+        y: operands.output(), y_pixel_stride: outputPixel, includes_padding: countsPadding,
         pad_bottom: pads?[1] ?? 0, pad_right: pads?[2] ?? 0)
       run(&pool, range.lowerBound, range.upperBound)
     }
