@@ -58,7 +58,8 @@ private struct ConvolutionLayer {
       pad_top: window / 2, pad_left: window / 2, output_height: outputSize, output_width: outputSize)
     return adze_conv2d_f32(
       window: shape, batch: 1, groups: groups, filters: filters / groups, x: x.floats,
-      x_image_stride: inputs, x_pixel_stride: channels, x_channel_stride: 1, weights_packed: packed,
+      x_image_stride: inputs, x_pixel_stride: channels, x_channel_stride: 1, x_channels: nil,
+      weights_packed: packed,
       y: y.floats, y_pixel_stride: filters, residual: nil, residual_pixel_stride: 0, epilogue: .none)
   }
 }
