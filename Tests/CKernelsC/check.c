@@ -20,6 +20,10 @@ void expect(checker *c, bool ok, const char *format, ...) {
   }
 }
 
+int sample_step = 1;
+static int turn;
+bool takes_turn(void) { return turn++ % sample_step == 0; }
+
 typedef struct {
   void *base;
   size_t bytes;
@@ -104,6 +108,7 @@ const char *adze_check_name(int index) { return checks[index].name; }
 adze_check_result adze_check_run(int index, const adze_kernels *kernels) {
   checker c = {.kernels = kernels, .name = checks[index].name};
   seed(7);
+  turn = 0;
   checks[index].check(&c);
   release_all();
   return c.result;

@@ -17,6 +17,11 @@ typedef void check_fn(checker *);
 /// Counts a passed or failed expectation; the first failure keeps its text.
 __attribute__((format(printf, 3, 4))) void expect(checker *, bool ok, const char *format, ...);
 
+/// Whether the next of a kernel's many problems is to be checked: all are, unless main was asked for a sample.
+bool takes_turn(void);
+/// Of how many problems one is checked.
+extern int sample_step;
+
 /// Memory that ends where an inaccessible page begins, so that an access past it is a crash. Filled with `fill`.
 void *guarded(size_t bytes, int fill);
 /// Gives back all that `guarded` gave.

@@ -172,6 +172,7 @@ static void check_conv_epilogues(checker *c, conv_problem *p, int at) {
 }
 
 static void check_conv_case(checker *c, const conv_case *s, adze_conv2d_algorithm algorithm, bool is_nchw, int at) {
+  if (!takes_turn()) return;
   conv_problem p = conv_problem_of(c, s, algorithm, is_nchw);
   run_split(&p, p.plan.lines, p.plan.panels);
   // Against the largest magnitude: the transforms mix the values of a tile.

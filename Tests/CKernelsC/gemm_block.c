@@ -86,6 +86,7 @@ static void check_row_ends(checker *c, const problem *p) {
 
 /// Within (k + blocks + 3) half units of Σ|a||w|, and the same bits for every split.
 static void check_float(checker *c, ptrdiff_t m, ptrdiff_t n, ptrdiff_t k, int32_t bits, int32_t block, int form) {
+  if (!takes_turn()) return;
   problem p = make_problem(c, m, n, k, bits, block, form & 1, form & 2);
   const adze_gemm_block *g = &p.gemm;
   const ptrdiff_t panels = panel_count(c, n);
@@ -137,6 +138,7 @@ static float integer_product(const problem *p, ptrdiff_t i, ptrdiff_t j) {
 }
 
 static void check_integer(checker *c, ptrdiff_t m, ptrdiff_t n, ptrdiff_t k, int32_t bits, int32_t block, int form) {
+  if (!takes_turn()) return;
   problem p = make_problem(c, m, n, k, bits, block, form & 1, form & 2);
   const adze_gemm_block *g = &p.gemm;
   float *a = (float *)g->a;

@@ -1,12 +1,16 @@
 // Checks every kernel of every instruction set that this CPU has, without Swift.
-// usage: kernel-checks [--list]   (--list: the worst error of each float kernel)
-#include "include/adze_kernel_checks.h"
+// usage: kernel-checks [--list] [--sample N]   (--list: the worst error of each float kernel; --sample: one of N problems)
+#include "check.h"
 
 #include <stdio.h>
-#include <string.h>
 
 int main(int count, char **arguments) {
-  const bool lists = count > 1 && strcmp(arguments[1], "--list") == 0;
+  bool lists = false;
+  for (int i = 1; i < count; i++) {
+    if (strcmp(arguments[i], "--list") == 0) lists = true;
+    else if (strcmp(arguments[i], "--sample") == 0 && i + 1 < count) sample_step = atoi(arguments[++i]);
+  }
+  if (sample_step < 1) return 2;
   long passed = 0, failed = 0;
   for (int isa = 0; isa < ADZE_ISA_COUNT; isa++) {
     const adze_kernels *kernels = adze_kernels_for((adze_isa)isa);

@@ -3,13 +3,19 @@
 //   vi group_step(vi acc, vi a, const int8_t *b)   acc[j] + Σ_g a.g * b[j * GROUP + g]
 // where every lane of `a` holds one 32-bit word of GROUP elements: int32, two int16, or four uint8.
 //
-// B is stored signed (uint8 less 128); four-element words hold A unsigned (int8 plus 128). Both shifts move into the
-// zero points. Sums are unsigned modulo 2^32, so order and overflow cannot change a result.
+// B is stored signed (uint8 less 128); four-element words hold A unsigned (int8 plus 128), or signed (uint8 less 128) where
+// SIGNED_WORDS is set. The shifts move into the zero points. Sums are unsigned modulo 2^32, so order and overflow cannot change a result.
 //
 // A packed panel: PANEL column sums (int32), then [k / GROUP][PANEL][GROUP] bytes.
 
 #define PANEL (2 * VL)
+#ifdef SIGNED_WORDS
+#define A_SHIFT 0
+#define A_UNSIGNED_SHIFT -128
+#else
 #define A_SHIFT (GROUP == 4 ? 128 : 0)
+#define A_UNSIGNED_SHIFT 0
+#endif
 // Words of A that a call converts at a time, on the stack.
 #define A_WORDS 16384
 
@@ -22,7 +28,7 @@ ALWAYS_INLINE void convert_row(const void *a, bool is_signed, ptrdiff_t stride, 
 #if GROUP == 4
   typedef uint8_t element;
   element *to = (element *)words;
-  const uint8_t flip = is_signed ? 0x80 : 0;
+  const uint8_t flip = (is_signed ? A_SHIFT : A_UNSIGNED_SHIFT) != 0 ? 0x80 : 0;
   const uint8_t *from = a;
   if (stride == 1) for (ptrdiff_t i = 0; i < count; i++) to[i] = from[i] ^ flip;
   else for (ptrdiff_t i = 0; i < count; i++) to[i] = from[i * stride] ^ flip;

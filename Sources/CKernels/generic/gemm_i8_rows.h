@@ -1,11 +1,16 @@
 // What the 8-bit products share: rows of A as integers, quantized on the way when they come as float32, and the
-// epilogue. The including file has defined PANEL (columns of a packed panel) and A_SHIFT (128 when the words of A are
-// unsigned).
+// epilogue. The including file has defined PANEL (columns of a packed panel) and A_SHIFT, what is added to int8 elements of
+// A before they are multiplied (128 when that takes them unsigned), and maybe A_UNSIGNED_SHIFT, the same for uint8.
 #include "quantized.h"
 #include "row_range.h"
 
 // Rows of A that a call prepares at a time, and the elements that are quantized at a time.
+#ifndef BLOCK_ROWS
 #define BLOCK_ROWS 56
+#endif
+#ifndef A_UNSIGNED_SHIFT
+#define A_UNSIGNED_SHIFT 0
+#endif
 #define QUANTIZED_PIECE 256
 
 /// One block of rows: each row's sum (when B has a zero point) and, for float32 A, its scale and zero point.
@@ -72,7 +77,8 @@ typedef struct {
 } i8_row;
 
 ALWAYS_INLINE i8_row row_values(const adze_gemm_i8 *g, ptrdiff_t row, const i8_rows *rows, ptrdiff_t i) {
-  const uint32_t shift = is_a_signed(g) ? A_SHIFT : 0, zero_point = (uint32_t)rows->zero_points[i] + shift;
+  const uint32_t shift = (uint32_t)(is_a_signed(g) ? A_SHIFT : A_UNSIGNED_SHIFT);
+  const uint32_t zero_point = (uint32_t)rows->zero_points[i] + shift;
   const uint32_t sum = rows->sums[i] + (uint32_t)g->k * shift;
   const bool floats = g->output != ADZE_I8_OUTPUT_I32;
   return (i8_row){

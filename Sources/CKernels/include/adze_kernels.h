@@ -31,8 +31,10 @@ typedef enum adze_isa {
   ADZE_ISA_AVXVNNI = 2,     // AVX2, FMA, AVX-VNNI
   ADZE_ISA_AVX512 = 3,      // AVX-512 F, BW, DQ, VL
   ADZE_ISA_AVX512VNNI = 4,  // AVX-512 F, BW, DQ, VL, VNNI
+  ADZE_ISA_NEON = 5,        // 64-bit Arm
+  ADZE_ISA_NEONDOT = 6,     // 64-bit Arm with dot products of bytes
 } adze_isa;
-enum { ADZE_ISA_COUNT = 5 };
+enum { ADZE_ISA_COUNT = 7 };
 
 // ---------------------------------------------------------------------------------------------- elementwise
 
@@ -266,6 +268,8 @@ struct adze_kernels {
   adze_pack_b_sparse_f32_fn *pack_b_sparse_quads_f32;
   adze_gemm_i8_fn *gemm_sparse_i8;
   adze_pack_b_sparse_i8_fn *pack_b_sparse_i8;
+  adze_gemm_sparse_i8_fn *gemm_sparse_rows_i8;
+  adze_pack_b_sparse_i8_fn *pack_b_sparse_rows_i8;
 
   adze_binary_f32_fn *add_f32;
   adze_binary_f32_fn *sub_f32;
@@ -340,7 +344,7 @@ struct adze_kernels {
 };
 
 /// The best table for this CPU and operating system, or the one that the environment variable ADZE_ISA
-/// (portable, avx2, avxvnni, avx512, avx512vnni) names, when the CPU has it. Chosen by the first call.
+/// (portable, avx2, avxvnni, avx512, avx512vnni, neon, neondot) names, when the CPU has it. Chosen by the first call.
 const adze_kernels *adze_kernels_get(void);
 
 /// The table for one instruction set; null when this CPU or build lacks it. Kernels that gain nothing from it are

@@ -20,6 +20,12 @@ typedef ptrdiff_t adze_pack_b_sparse_i8_fn(
 
 enum { ADZE_SPARSE_I8_DEPTH = 65520 };
 
+/// gemm_sparse_rows_i8: the same for B packed by pack_b_sparse_rows_i8, vectorised over rows, so best where 16 rows (NEON), 32
+/// (AVX2) or 64 (AVX-512) come together. `scratch` is this thread's alone: adze_gemm_sparse_scratch_count floats.
+typedef void adze_gemm_sparse_i8_fn(
+  const adze_gemm_i8 *gemm, float *_Nullable scratch, ptrdiff_t row_begin, ptrdiff_t row_end, ptrdiff_t panel_begin,
+  ptrdiff_t panel_end);
+
 #ifdef __clang__
 #pragma clang assume_nonnull end
 #endif

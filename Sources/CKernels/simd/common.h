@@ -17,6 +17,11 @@
 #else
 #define ADZE_X86 0
 #endif
+#if defined(__aarch64__)
+#define ADZE_ARM 1
+#else
+#define ADZE_ARM 0
+#endif
 
 #define ALWAYS_INLINE static inline __attribute__((always_inline))
 // A helper that a family of one instruction set may leave unused.

@@ -1,0 +1,8 @@
+#include "../simd/common.h"
+
+#if ADZE_ARM
+#define GEMM_ROWS 12
+#include "../simd/neon.h"
+#include "../generic/gemm_f32.h"
+#include "../simd/end.h"
+#endif

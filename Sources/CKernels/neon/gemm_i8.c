@@ -1,0 +1,13 @@
+#include "../simd/common.h"
+
+#if ADZE_ARM
+#define GEMM_ROWS 6
+#define GROUP 4
+#include "../simd/neon.h"
+#include "../simd/neon_bytes.h"
+
+HELPER vi group_step(vi acc, vi a, const int8_t *b) { return dot_4(acc, a, vreinterpretq_s32_s8(vld1q_s8(b))); }
+
+#include "../generic/gemm_i8.h"
+#include "../simd/end.h"
+#endif

@@ -1,0 +1,10 @@
+#include "../simd/common.h"
+
+#if ADZE_ARM
+#define VECTORS 4
+#include "../simd/neon.h"
+
+#include "../generic/gemm_sparse_f32.h"
+#include "../generic/gemm_sparse_quads_f32.h"
+#include "../simd/end.h"
+#endif

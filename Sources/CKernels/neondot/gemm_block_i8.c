@@ -1,0 +1,10 @@
+#include "../simd/common.h"
+
+#if ADZE_ARM
+#define PAIRS 0
+#include "../simd/neondot.h"
+#include "../simd/neon_bytes.h"
+
+#include "../generic/gemm_block_i8.h"
+#include "../simd/end.h"
+#endif

@@ -1,0 +1,14 @@
+#include "../simd/common.h"
+
+#if ADZE_ARM
+#define GEMM_ROWS 12
+#define GROUP 4
+#define SIGNED_WORDS 1
+#include "../simd/neondot.h"
+#include "../simd/neon_bytes.h"
+
+HELPER vi group_step(vi acc, vi a, const int8_t *b) { return signed_dot_4(acc, a, vreinterpretq_s32_s8(vld1q_s8(b))); }
+
+#include "../generic/gemm_i8.h"
+#include "../simd/end.h"
+#endif
