@@ -22,12 +22,12 @@ extension Program {
       throw EngineError(graph: error)
     }
     let batching = Batching(model.graph)
-    CaptureLowering.apply(to: &model.graph)
     do {
       try chooseLayout(&model.graph, options)
     } catch {
       throw EngineError(graph: error)
     }
+    CaptureLowering.apply(to: &model.graph)
     let nodes = try decode(model.graph, options)
     return try Program(
       graph: model.graph, nodes: nodes, options: options, batching: batching, labels: labels)
@@ -45,8 +45,8 @@ extension Program {
     try TypePropagation.run(&graph)
     try Fusion.apply(to: &graph, folder: folder, isEnabled: options.fuse)
     try TypePropagation.run(&graph)
-    CaptureLowering.apply(to: &graph)
     try chooseLayout(&graph, options)
+    CaptureLowering.apply(to: &graph)
     return try Program(graph: graph, nodes: decode(graph, options), options: options, batching: nil)
   }
 

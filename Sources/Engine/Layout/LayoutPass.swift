@@ -120,9 +120,9 @@ struct LayoutPass {
   /// Leaves a node as it is; it reads all tensors in their own order.
   private mutating func keep(_ index: Int, _ node: Node) throws {
     var kept = node
-    if !node.bodies.isEmpty {
+    for body in node.bodies {
       // Sub-graphs know the values that they read by name.
-      for id in Set(node.inputs) where !id.isNone { try forms.restore(id, before: index) }
+      for capture in body.captures { try forms.restore(capture.outer, before: index) }
     }
     for input in kept.inputs.indices where !kept.inputs[input].isNone {
       kept.inputs[input] = try forms.natural(node.inputs[input], before: index)
