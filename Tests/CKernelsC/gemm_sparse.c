@@ -115,6 +115,18 @@ void check_gemm_sparse_quads_f32(checker *c) {
   const adze_kernels *k = c->kernels;
   check_all(c, &(sparse_kernel){k->gemm_sparse_quads_f32, k->pack_b_sparse_quads_f32, ADZE_SPARSE_PANEL});
 }
+void check_gemm_2of4_f32(checker *c) {
+  const adze_kernels *k = c->kernels;
+  const sparse_kernel s = {k->gemm_2of4_f32, k->pack_b_2of4_f32, ADZE_SPARSE_PANEL};
+  const ptrdiff_t ms[] = {0, 1, 2, 3, 4, 5, 7, 8, 9, 17, 33}, ks[] = {0, 1, 2, 3, 4, 5, 8, 31, 32, 33, 64, 100, 131};
+  const ptrdiff_t ns[] = {0, 1, 7, 8, 9, 16, 17, 31, 32, 33, 48, 63, 64, 65, 137};
+  int form = TWO_OF_FOUR;
+  for (size_t i = 0; i < sizeof ms / sizeof *ms; i++) {
+    for (size_t j = 0; j < sizeof ns / sizeof *ns; j++) {
+      for (size_t q = 0; q < 3; q++, form += PATTERNS) check_product(c, &s, ms[i], ns[j], ks[(i + 3 * j + 4 * q) % 13], form);
+    }
+  }
+}
 
 /// What is stored takes memory, what is not stored takes none.
 static void check_size(checker *c, adze_pack_b_sparse_f32_fn *pack, ptrdiff_t stored_bytes) {
@@ -136,5 +148,17 @@ void check_pack_b_sparse_columns_f32(checker *c) {
   for (ptrdiff_t i = 0; i < 256; i += 64) for (ptrdiff_t j = 0; j < 64; j++) b[i * 64 + j] = 1;
   const ptrdiff_t some = pack(b, 64, 1, 256, 64, NULL);
   expect(c, some == empty + 4 * (64 * 5 + 64 * 4 / (c->kernels->gemm_f32_panel / 2)), "four weights a column: %td", some);
+  release_all();
+}
+
+/// Half of the weights and a sixteenth for their places; a third weight of four is refused, a second is not.
+void check_pack_b_2of4_f32(checker *c) {
+  float *b = guarded(64 * 64 * 4, 0);
+  adze_pack_b_sparse_f32_fn *pack = c->kernels->pack_b_2of4_f32;
+  expect(c, pack(b, 64, 1, 64, 64, NULL) == 64 * 64 * 2 + 64 * 64 / 8, "size of 64 x 64");
+  b[4 * 64 + 63] = b[7 * 64 + 63] = 1;
+  expect(c, pack(b, 64, 1, 64, 64, NULL) > 0, "two of four");
+  b[5 * 64 + 63] = 1;
+  expect(c, pack(b, 64, 1, 64, 64, NULL) == 0, "three of four");
   release_all();
 }

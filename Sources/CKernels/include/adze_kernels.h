@@ -266,6 +266,8 @@ struct adze_kernels {
   adze_pack_b_sparse_f32_fn *pack_b_sparse_columns_f32;
   adze_gemm_sparse_f32_fn *gemm_sparse_quads_f32;
   adze_pack_b_sparse_f32_fn *pack_b_sparse_quads_f32;
+  adze_gemm_sparse_f32_fn *gemm_2of4_f32;
+  adze_pack_b_sparse_f32_fn *pack_b_2of4_f32;
   adze_gemm_i8_fn *gemm_sparse_i8;
   adze_pack_b_sparse_i8_fn *pack_b_sparse_i8;
   adze_gemm_sparse_i8_fn *gemm_sparse_rows_i8;

@@ -29,6 +29,8 @@ typedef struct adze_gemm_sparse_f32 {
 /// aligned to 4 columns) in which any weight is not zero. `scratch` as for gemm_sparse_f32.
 /// gemm_sparse_columns_f32: any pattern, panels of ADZE_SPARSE_PANEL columns; vectorised over columns, so best for few rows.
 /// `scratch` is not used.
+/// gemm_2of4_f32: at most two weights of every four along k (aligned) in each column, panels of ADZE_SPARSE_PANEL columns;
+/// vectorised over columns. Where there are fewer, zeros are stored, and multiplied. `scratch` is not used.
 typedef void adze_gemm_sparse_f32_fn(
   const adze_gemm_sparse_f32 *gemm, float *_Nullable scratch, ptrdiff_t row_begin, ptrdiff_t row_end,
   ptrdiff_t panel_begin, ptrdiff_t panel_end);
@@ -36,7 +38,7 @@ typedef void adze_gemm_sparse_f32_fn(
 enum { ADZE_SPARSE_PANEL = 64, ADZE_SPARSE_BLOCK = 16 };
 
 /// Packs all of B, element (k, n) at b[k * k_stride + n * n_stride]; NaN is not zero. With a null `packed` nothing is
-/// written. Returns the bytes that it takes (its start aligned to 8). The caller has checked that 16 (k + 64) (n + 64)
+/// written. Returns the bytes that it takes (its start aligned to 8), or 0 when the kernel does not take this pattern. The caller has checked that 16 (k + 64) (n + 64)
 /// fits.
 typedef ptrdiff_t adze_pack_b_sparse_f32_fn(
   const float *b, ptrdiff_t k_stride, ptrdiff_t n_stride, ptrdiff_t k, ptrdiff_t n, void *_Nullable packed);
