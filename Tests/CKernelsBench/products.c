@@ -18,11 +18,11 @@ typedef struct {
   void (*run)(const adze_kernels *k, const product *p, const void *packed);
 } form;
 
-enum { LARGEST = 4096 * 4096, FORMS = 8 };
+enum { LARGEST = 4096 * 4096, FORMS = 12 };
 static float *a, *c, *b, *scales, *scratch;
 static uint8_t *a_bytes, *b_bytes;
-// The same weights, some of them taken away: any, two of four along k, and blocks of 1 x 16.
-static float *pruned, *two_of_four, *blocks;
+// The same weights, some of them taken away: any, two of four along k, and blocks of 1 x 16 and 1 x 4.
+static float *pruned, *two_of_four, *blocks, *quads;
 static uint8_t *pruned_bytes;
 
 static ptrdiff_t f32_panels(const adze_kernels *k, const product *p) {
@@ -44,12 +44,15 @@ static ptrdiff_t i8_panels(const adze_kernels *k, const product *p) {
 static void pack_i8(const adze_kernels *k, const product *p, void *packed) {
   k->pack_b_i8(b_bytes, true, p->n, 1, p->k, p->n, packed, 0, i8_panels(k, p));
 }
-static void run_i8_of(const adze_kernels *k, const product *p, const void *packed, adze_i8_a source) {
+static adze_gemm_i8 i8_product(const product *p, const void *packed, adze_i8_a source) {
   static const int32_t zero_point = 128;
-  const adze_gemm_i8 g = {.m = p->m, .n = p->n, .k = p->k, .a = source ? (const void *)a : a_bytes, .a_source = source,
+  return (adze_gemm_i8){.m = p->m, .n = p->n, .k = p->k, .a = source ? (const void *)a : a_bytes, .a_source = source,
     .a_row_stride = p->k, .a_column_stride = 1, .a_zero_point = &zero_point, .b_packed = packed, .b_signed = true,
     .output = ADZE_I8_OUTPUT_F32, .c = c, .c_row_stride = p->n, .a_scale = scales, .b_scale = scales,
     .b_scale_stride = 1, .epilogue = {.column_bias = scales}};
+}
+static void run_i8_of(const adze_kernels *k, const product *p, const void *packed, adze_i8_a source) {
+  const adze_gemm_i8 g = i8_product(p, packed, source);
   k->gemm_i8(&g, 0, p->m, 0, i8_panels(k, p));
 }
 static void run_i8(const adze_kernels *k, const product *p, const void *packed) {
@@ -83,27 +86,43 @@ static adze_gemm_sparse_f32 sparse_product(const product *p, const void *packed)
   return (adze_gemm_sparse_f32){.m = p->m, .n = p->n, .k = p->k, .a = a, .a_row_stride = p->k, .b_packed = packed,
     .c = c, .c_row_stride = p->n, .epilogue = {.column_bias = scales}};
 }
-static void pack_pruned(const adze_kernels *k, const product *p, void *packed) {
-  k->pack_b_sparse_f32(pruned, p->n, 1, p->k, p->n, packed);
+/// The product of float32 with the weights `from` by one of the sparse kernels.
+#define SPARSE_FORM(name, slot, from, panel)                                                    \
+  static void pack_##name(const adze_kernels *k, const product *p, void *packed) {             \
+    k->pack_b_##slot(from, p->n, 1, p->k, p->n, packed);                                        \
+  }                                                                                             \
+  static void run_##name(const adze_kernels *k, const product *p, const void *packed) {        \
+    const adze_gemm_sparse_f32 g = sparse_product(p, packed);                                   \
+    k->gemm_##slot(&g, scratch, 0, p->m, 0, (p->n + panel - 1) / panel);                        \
+  }
+SPARSE_FORM(sparse, sparse_f32, pruned, ADZE_SPARSE_PANEL)
+SPARSE_FORM(columns, sparse_columns_f32, pruned, ADZE_SPARSE_PANEL)
+SPARSE_FORM(blocks, sparse_panel_f32, blocks, ADZE_SPARSE_BLOCK)
+SPARSE_FORM(quads, sparse_quads_f32, quads, ADZE_SPARSE_PANEL)
+SPARSE_FORM(sparse_2of4, sparse_f32, two_of_four, ADZE_SPARSE_PANEL)
+SPARSE_FORM(2of4, 2of4_f32, two_of_four, ADZE_SPARSE_PANEL)
+
+static void pack_sparse_i8(const adze_kernels *k, const product *p, void *packed) {
+  k->pack_b_sparse_i8(pruned_bytes, true, p->n, 1, p->k, p->n, packed);
 }
-static void pack_two_of_four(const adze_kernels *k, const product *p, void *packed) {
-  k->pack_b_sparse_f32(two_of_four, p->n, 1, p->k, p->n, packed);
+static void run_sparse_i8(const adze_kernels *k, const product *p, const void *packed) {
+  const adze_gemm_i8 g = i8_product(p, packed, ADZE_I8_A_INTEGERS);
+  k->gemm_sparse_i8(&g, 0, p->m, 0, (p->n + ADZE_SPARSE_PANEL - 1) / ADZE_SPARSE_PANEL);
 }
-static void run_sparse(const adze_kernels *k, const product *p, const void *packed) {
-  const adze_gemm_sparse_f32 g = sparse_product(p, packed);
-  k->gemm_sparse_f32(&g, scratch, 0, p->m, 0, (p->n + ADZE_SPARSE_PANEL - 1) / ADZE_SPARSE_PANEL);
+static void pack_sparse_rows_i8(const adze_kernels *k, const product *p, void *packed) {
+  k->pack_b_sparse_rows_i8(pruned_bytes, true, p->n, 1, p->k, p->n, packed);
 }
-static void pack_blocks(const adze_kernels *k, const product *p, void *packed) {
-  k->pack_b_sparse_panel_f32(blocks, p->n, 1, p->k, p->n, packed);
-}
-static void run_blocks(const adze_kernels *k, const product *p, const void *packed) {
-  const adze_gemm_sparse_f32 g = sparse_product(p, packed);
-  k->gemm_sparse_panel_f32(&g, NULL, 0, p->m, 0, (p->n + ADZE_SPARSE_BLOCK - 1) / ADZE_SPARSE_BLOCK);
+static void run_sparse_rows_i8(const adze_kernels *k, const product *p, const void *packed) {
+  const adze_gemm_i8 g = i8_product(p, packed, ADZE_I8_A_INTEGERS);
+  k->gemm_sparse_rows_i8(&g, scratch, 0, p->m, 0, (p->n + ADZE_SPARSE_PANEL - 1) / ADZE_SPARSE_PANEL);
 }
 
-static const form sparse_forms[] = {{"f32", pack_f32, run_f32}, {"sparse", pack_pruned, run_sparse},
-  {"1x16", pack_blocks, run_blocks}, {"int8", pack_i8, run_i8}, {"sparse int8", pack_i8_pruned, run_i8}};
-static const form two_of_four_forms[] = {{"f32", pack_f32, run_f32}, {"2:4", pack_two_of_four, run_sparse}};
+static const form sparse_forms[] = {{"f32", pack_f32, run_f32}, {"sparse", pack_sparse, run_sparse},
+  {"columns", pack_columns, run_columns}, {"1x16", pack_blocks, run_blocks}, {"4x1", pack_quads, run_quads},
+  {"int8", pack_i8, run_i8}, {"int8 by itself", pack_i8_pruned, run_i8}, {"sparse int8", pack_sparse_i8, run_sparse_i8},
+  {"rows int8", pack_sparse_rows_i8, run_sparse_rows_i8}};
+static const form two_of_four_forms[] = {
+  {"f32", pack_f32, run_f32}, {"sparse", pack_sparse_2of4, run_sparse_2of4}, {"2:4", pack_2of4, run_2of4}};
 
 static const form dense_forms[] = {{"f32", pack_f32, run_f32}, {"int8", pack_i8, run_i8},
   {"int8 dynamic", pack_i8, run_i8_dynamic}, {"int4/32", pack_block, run_block_f32},
@@ -155,14 +174,16 @@ static double unit(void) {
 /// Keeps `density` of the weights of a [768, 768] matrix.
 static void prune(double density, ptrdiff_t n, ptrdiff_t k) {
   for (ptrdiff_t i = 0; i < k; i++) {
-    bool kept = true;
+    bool kept = true, kept_quad = true;
     for (ptrdiff_t j = 0; j < n; j++) {
       const ptrdiff_t at = i * n + j;
       if (j % 16 == 0) kept = unit() < density;
+      if (j % 4 == 0) kept_quad = unit() < density;
       const bool stays = unit() < density;
       // A weight that stays is not zero: those near zero are what pruning takes.
       const float w = b[at] == 0 ? 1 : b[at];
       pruned[at] = stays ? w : 0, pruned_bytes[at] = stays ? (uint8_t)(int8_t)w : 0;
+      quads[at] = kept_quad ? w : 0;
       blocks[at] = kept ? w : 0, two_of_four[at] = (i + j) % 4 < 2 ? w : 0;
     }
   }
@@ -172,9 +193,10 @@ static void bench_sparse(void) {
   static const double densities[] = {0.05, 0.1, 0.2, 0.3, 0.5};
   static const product products[] = {{1, 768, 768}, {8, 768, 768}, {32, 768, 768}, {128, 768, 768}};
   const size_t count = 768 * 768;
-  pruned = malloc(count * 4), two_of_four = malloc(count * 4), blocks = malloc(count * 4), pruned_bytes = malloc(count);
+  pruned = malloc(count * 4), two_of_four = malloc(count * 4), blocks = malloc(count * 4);
+  quads = malloc(count * 4), pruned_bytes = malloc(count);
   scratch = aligned_alloc(64, 32 * 768 * 4);
-  if (!pruned || !two_of_four || !blocks || !pruned_bytes || !scratch) abort();
+  if (!pruned || !two_of_four || !blocks || !quads || !pruned_bytes || !scratch) abort();
   for (size_t i = 0; i < sizeof products / sizeof *products; i++) {
     const product *p = &products[i];
     char label[64];
@@ -186,7 +208,7 @@ static void bench_sparse(void) {
     snprintf(label, sizeof label, "products %tdx%tdx%td", p->m, p->n, p->k);
     report(label, two_of_four_forms, sizeof two_of_four_forms / sizeof *two_of_four_forms, p);
   }
-  free(pruned), free(two_of_four), free(blocks), free(pruned_bytes), free(scratch);
+  free(pruned), free(two_of_four), free(blocks), free(quads), free(pruned_bytes), free(scratch);
 }
 
 void bench_products(const char *wanted) {
