@@ -6,12 +6,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-typedef struct {
-  const char *name;
-  ptrdiff_t batch, channels, size, filters, kernel, stride, pad, groups;  // channels and filters of all groups
-} layer;
+typedef bench_layer layer;
 
-static const layer layers[] = {
+const bench_layer bench_layers[] = {
   {"resnet 7x7s2 3>64 224", 1, 3, 224, 64, 7, 2, 3, 1},
   {"resnet 1x1 64>64 56", 1, 64, 56, 64, 1, 1, 0, 1},
   {"resnet 1x1 64>256 56", 1, 64, 56, 256, 1, 1, 0, 1},
@@ -49,6 +46,8 @@ static const layer layers[] = {
   {"digits 3x3 8>16 8 b32", 32, 8, 8, 16, 3, 1, 1, 1},
   {"digits 3x3 8>16 8 b1", 1, 8, 8, 16, 3, 1, 1, 1},
 };
+
+const size_t bench_layer_count = sizeof bench_layers / sizeof *bench_layers;
 
 static float *x, *y, *weights, *packed, *scratch;
 
@@ -133,8 +132,8 @@ void bench_convolutions(const char *wanted) {
     weights[i] = (float)(i * 40503u % 1000) / 1000 - 0.5f;
   }
   const adze_isa isas[] = {ADZE_ISA_AVX2, ADZE_ISA_AVX512};
-  for (size_t at = 0; at < sizeof layers / sizeof *layers; at++) {
-    const layer *l = &layers[at];
+  for (size_t at = 0; at < bench_layer_count; at++) {
+    const layer *l = &bench_layers[at];
     char label[64];
     snprintf(label, sizeof label, "conv2d_f32 %s", l->name);
     if (!strstr(label, wanted)) continue;

@@ -275,6 +275,7 @@ int main(int count, char **arguments) {
 #define ADZE_SIZE(...)
 #include "../../Sources/CKernels/kernels.inc"
   bench_convolutions(wanted);
+  bench_convolutions_i8(wanted);
   bench_products(wanted);
   return 0;
 }

@@ -1,6 +1,7 @@
 #include "../simd/common.h"
 
 #if ADZE_X86
+#define GATHERS 0
 #define TILE_ROWS 4
 #include "../simd/avx2.h"
 #include "../simd/avx2_bytes.h"
@@ -15,5 +16,8 @@ HELPER unsigned over(vi a, vi b) {
 
 #include "../generic/gemm_i8_split.h"
 #include "../generic/pack_i8_split.h"
+#include "../generic/conv2d_i8_epilogue.h"
+#include "../generic/conv2d_i8.h"
+#include "../generic/depthwise_nhwc_i8.h"
 #include "../simd/end.h"
 #endif

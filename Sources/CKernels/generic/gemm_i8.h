@@ -198,3 +198,6 @@ void KERNEL(pack_b_i8)(
     memcpy(to, sums, sizeof sums);
   }
 }
+
+/// Bytes of one packed panel.
+#define I8_PANEL_BYTES(k) (PANEL * (group_count(k) * GROUP + (ptrdiff_t)sizeof(int32_t)))

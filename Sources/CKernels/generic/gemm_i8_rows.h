@@ -88,7 +88,7 @@ ALWAYS_INLINE i8_row row_values(const adze_gemm_i8 *g, ptrdiff_t row, const i8_r
 
 /// What it needs of up to VL columns.
 typedef struct {
-  vi column_sum, zero_point;
+  vi column_sum, zero_point, offset;
   vf scale, bias;
   ptrdiff_t column, count;
 } i8_columns;
@@ -101,7 +101,12 @@ ALWAYS_INLINE vf column_values(const float *values, ptrdiff_t stride, ptrdiff_t 
 
 ALWAYS_INLINE i8_columns columns_at(
   const adze_gemm_i8 *g, const int32_t *column_sums, ptrdiff_t column, ptrdiff_t count) {
-  i8_columns c = {vi_load(column_sums), vi_set1(g->b_signed ? 0 : -128), v_set1(1), v_set1(0), column, count};
+  i8_columns c = {
+    vi_load(column_sums), vi_set1(g->b_signed ? 0 : -128), vi_set1(0), v_set1(1), v_set1(0), column, count};
+  if (g->column_offset) {
+    const int32_t *offset = g->column_offset + column;
+    c.offset = count < VL ? vi_load_part(offset, count) : vi_load(offset);
+  }
   if (g->b_zero_point) {
     const int32_t *z = g->b_zero_point + column * g->b_zero_point_stride;
     vi values = vi_set1(*z);
@@ -133,6 +138,7 @@ ALWAYS_INLINE void finish(
   const adze_gemm_i8 *g, const i8_row *r, const i8_columns *c, vi sum, ptrdiff_t row, const bool has_row_sums) {
   sum = vi_sub(sum, vi_mul(r->a_zero_point, c->column_sum));
   if (has_row_sums) sum = vi_sub(sum, vi_mul(c->zero_point, r->correction));
+  sum = vi_add(sum, c->offset);
   const ptrdiff_t at = row * g->c_row_stride + c->column;
   if (g->output == ADZE_I8_OUTPUT_I32) {
     if (c->count < VL) vi_store_part((int32_t *)g->c + at, sum, c->count);

@@ -310,3 +310,7 @@ void KERNEL(gemm_i8)(
     activate(g, row, row + rows, panel_begin * PANEL, column_end);
   }
 }
+
+/// Bytes of one packed panel.
+#define I8_PANEL_BYTES(k) \
+  ((ptrdiff_t)sizeof(split_header) + group_count(k) * PANEL * 4 + ENTRY_BYTES(group_count(k)))

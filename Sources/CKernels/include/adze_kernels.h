@@ -139,6 +139,7 @@ typedef struct adze_gemm_i8 {
   bool b_signed;
   const int32_t *_Nullable b_zero_point;  // null: 0
   ptrdiff_t b_zero_point_stride;          // 1: one for each column
+  const int32_t *_Nullable column_offset;  // added to the exact sums of each column; null: 0
   adze_i8_output output;
   void *c;  // int32_t, float, uint8_t or int8_t
   ptrdiff_t c_row_stride;
@@ -232,6 +233,7 @@ typedef void adze_transpose_32_fn(
 #pragma clang assume_nonnull end
 #endif
 #include "adze_conv2d.h"
+#include "adze_conv2d_i8.h"
 #ifdef __clang__
 #pragma clang assume_nonnull begin
 #endif
@@ -343,6 +345,15 @@ struct adze_kernels {
   adze_peak_f32_fn *peak_f32;
   adze_peak_i8_fn *peak_i8;
   adze_peak_read_fn *peak_read;
+
+  adze_conv2d_i8_fn *conv2d_i8;
+  adze_conv2d_i8_fn *conv2d_depthwise_i8;
+  adze_pack_conv2d_depthwise_i8_fn *pack_conv2d_depthwise_i8;
+  adze_pool2d_i8_fn *max_pool_nhwc_i8;
+  adze_pool2d_i8_fn *average_pool_nhwc_i8;
+  adze_add_i8_fn *add_i8;
+  adze_lookup_8_fn *lookup_8;
+  adze_transpose_8_fn *transpose_8;
 };
 
 /// The best table for this CPU and operating system, or the one that the environment variable ADZE_ISA

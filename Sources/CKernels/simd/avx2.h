@@ -10,6 +10,7 @@
 #include "begin.h"
 
 #define VL 8
+#define V_FUSES 1  // v_fma rounds once
 
 typedef __m256 vf;
 typedef __m256i vi;

@@ -10,6 +10,7 @@
 #include "begin.h"
 
 #define VL 16
+#define V_FUSES 1  // v_fma rounds once
 
 typedef __m512 vf;
 typedef __m512i vi;

@@ -1,0 +1,71 @@
+// The epilogue of 8-bit convolutions whose sums are in registers.
+
+/// What the epilogue needs of the VL columns from `filter` on.
+typedef struct {
+  vi offset;
+  vf scale, bias;
+} i8_filters;
+
+ALWAYS_INLINE i8_filters filters_at(
+  const adze_conv2d_i8 *c, const int32_t *sums, int32_t zero_point, ptrdiff_t filter, ptrdiff_t count) {
+  i8_filters f = {vi_sub(vi_set1(0), vi_mul(vi_load(sums), vi_set1(zero_point))), v_set1(1), v_set1(0)};
+  const bool whole = count >= VL;
+  if (c->bias) f.offset = vi_add(f.offset, whole ? vi_load(c->bias + filter) : vi_load_part(c->bias + filter, count));
+  if (c->output == ADZE_I8_OUTPUT_I32) return f;
+  if (c->scale && !c->scale_stride) f.scale = v_set1(*c->scale);
+  else if (c->scale) f.scale = whole ? v_load(c->scale + filter) : v_load_part(c->scale + filter, count);
+  const float *bias = c->epilogue.column_bias;
+  if (bias) f.bias = whole ? v_load(bias + filter) : v_load_part(bias + filter, count);
+  return f;
+}
+
+/// What it needs of the layer.
+typedef struct {
+  adze_i8_output output;
+  bool has_bias, clamps;
+  vf low, high;
+  vi zero_point;
+} i8_result;
+
+static i8_result result_of(const adze_conv2d_i8 *c) {
+  const adze_epilogue_f32 *e = &c->epilogue;
+  const bool is_8 = c->output == ADZE_I8_OUTPUT_U8 || c->output == ADZE_I8_OUTPUT_S8;
+  i8_result r = {
+    c->output, e->column_bias != NULL, e->clamps, v_set1(e->minimum), v_set1(e->maximum), vi_set1(c->y_zero_point)};
+  if (!is_8) return r;
+  const int32_t lowest = (c->output == ADZE_I8_OUTPUT_U8 ? 0 : -128) - c->y_zero_point;
+  float low = (float)lowest, high = (float)(lowest + 255);
+  if (e->clamps && e->minimum > low) low = e->minimum;
+  if (e->clamps && e->maximum < high) high = e->maximum;
+  r.low = v_set1(low), r.high = v_set1(high);
+  return r;
+}
+
+/// Finishes the sums of `count` (at most VL) columns of one pixel; `at`: the element of y.
+ALWAYS_INLINE void finish_filters(
+  const adze_conv2d_i8 *c, const i8_result *r, const i8_filters *f, vi sum, ptrdiff_t at, ptrdiff_t count) {
+  sum = vi_add(sum, f->offset);
+  if (r->output == ADZE_I8_OUTPUT_I32) {
+    int32_t *y = (int32_t *)c->y + at;
+    if (count < VL) vi_store_part(y, sum, count);
+    else vi_store(y, sum);
+    return;
+  }
+  vf x = v_from_i(sum) * f->scale;
+  if (r->has_bias) x = x + f->bias;
+  if (r->output == ADZE_I8_OUTPUT_F32) {
+    if (r->clamps) x = v_min(r->high, v_max(r->low, x));
+    float *y = (float *)c->y + at;
+    if (count < VL) v_store_part(y, x, count);
+    else v_store(y, x);
+    return;
+  }
+  const vi q = vi_add(v_to_i(v_min(v_max(x, r->low), r->high)), r->zero_point);
+  if (count < VL) {
+    uint8_t last[VL];
+    vi_store_8(last, q);
+    memcpy((uint8_t *)c->y + at, last, (size_t)count);
+  } else {
+    vi_store_8((uint8_t *)c->y + at, q);
+  }
+}

@@ -1,0 +1,2 @@
+#include "../simd/portable.h"
+#include "../generic/images_i8.h"
