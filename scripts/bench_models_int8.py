@@ -47,8 +47,9 @@ def prepared(path, folder):
     """Opset 17, BatchNormalization folded: what the quantizer asks for."""
     model = onnx.load(path)
     weights = {weight.name for weight in model.graph.initializer}
-    # Old files list their weights as inputs, which keeps them from being folded.
-    ports = [port for port in model.graph.input if port.name not in weights]
+    # Old files list their weights as inputs, which keeps them from being folded, and inputs that nobody reads.
+    read = {name for node in model.graph.node for name in node.input}
+    ports = [port for port in model.graph.input if port.name not in weights and port.name in read]
     del model.graph.input[:]
     model.graph.input.extend(ports)
     if model.opset_import[0].version < OPSET:

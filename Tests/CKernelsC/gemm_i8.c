@@ -95,7 +95,8 @@ static void check_sums(checker *c, ptrdiff_t m, ptrdiff_t n, ptrdiff_t k, int fo
 }
 
 /// What C's float arithmetic, one rounding an operation, makes of a sum.
-static float scaled(const adze_gemm_i8 *g, int32_t sum, ptrdiff_t i, ptrdiff_t j) {
+static float scaled(const adze_gemm_i8 *g, int32_t exact, ptrdiff_t i, ptrdiff_t j) {
+  const int32_t sum = exact + (g->row_offset ? g->row_offset[i] : 0) + (g->column_offset ? g->column_offset[j] : 0);
   const adze_epilogue_f32 *e = &g->epilogue;
   volatile float scale = (g->a_scale ? g->a_scale[i * g->a_scale_stride] : 1) * (g->b_scale ? g->b_scale[j * g->b_scale_stride] : 1);
   volatile float x = (float)sum * scale;
@@ -140,11 +141,14 @@ static void check_outputs(checker *c, ptrdiff_t m, ptrdiff_t n, ptrdiff_t k, int
   problem p = make_problem(c, m, n, k, (form * 37) & 255);
   float *a_scale = random_floats(m, 0.001f, 0.01f), *b_scale = random_floats(n, 0.05f, 0.5f);
   float *column_bias = random_floats(n, -10, 10), *row_bias = random_floats(m, -10, 10);
+  int32_t *row_offset = zero_points(m, true), *column_offset = zero_points(n, true);
   adze_gemm_i8 *g = &p.gemm;
   g->a_scale = form & 1 ? a_scale : NULL;
   g->a_scale_stride = form & 2 ? 1 : 0;
   g->b_scale = form & 4 ? b_scale : NULL;
   g->b_scale_stride = form & 8 ? 1 : 0;
+  g->row_offset = form % 3 == 1 ? row_offset : NULL;
+  g->column_offset = form % 3 == 2 ? column_offset : NULL;
   g->epilogue = (adze_epilogue_f32){
     .column_bias = form & 16 ? column_bias : NULL, .row_bias = form & 32 ? row_bias : NULL, .clamps = form & 64,
     .minimum = -7, .maximum = 40, .activation = form & 128 ? c->kernels->leaky_relu_f32 : NULL, .alpha = 0.25f};

@@ -72,7 +72,7 @@ ALWAYS_INLINE i8_piece read_piece(
 
 /// What the epilogue needs of one row of C.
 typedef struct {
-  vi a_zero_point, correction;  // correction: row sum - k * a_zero_point
+  vi a_zero_point, correction, offset;  // correction: row sum - k * a_zero_point
   vf a_scale, row_bias;
 } i8_row;
 
@@ -82,7 +82,8 @@ ALWAYS_INLINE i8_row row_values(const adze_gemm_i8 *g, ptrdiff_t row, const i8_r
   const uint32_t sum = rows->sums[i] + (uint32_t)g->k * shift;
   const bool floats = g->output != ADZE_I8_OUTPUT_I32;
   return (i8_row){
-    vi_set1((int32_t)zero_point), vi_set1((int32_t)(sum - (uint32_t)g->k * zero_point)), v_set1(rows->scales[i]),
+    vi_set1((int32_t)zero_point), vi_set1((int32_t)(sum - (uint32_t)g->k * zero_point)),
+    vi_set1(g->row_offset ? g->row_offset[row] : 0), v_set1(rows->scales[i]),
     v_set1(floats && g->epilogue.row_bias ? g->epilogue.row_bias[row] : 0)};
 }
 
@@ -138,7 +139,7 @@ ALWAYS_INLINE void finish(
   const adze_gemm_i8 *g, const i8_row *r, const i8_columns *c, vi sum, ptrdiff_t row, const bool has_row_sums) {
   sum = vi_sub(sum, vi_mul(r->a_zero_point, c->column_sum));
   if (has_row_sums) sum = vi_sub(sum, vi_mul(c->zero_point, r->correction));
-  sum = vi_add(sum, c->offset);
+  sum = vi_add(vi_add(sum, c->offset), r->offset);
   const ptrdiff_t at = row * g->c_row_stride + c->column;
   if (g->output == ADZE_I8_OUTPUT_I32) {
     if (c->count < VL) vi_store_part((int32_t *)g->c + at, sum, c->count);

@@ -139,7 +139,8 @@ typedef struct adze_gemm_i8 {
   bool b_signed;
   const int32_t *_Nullable b_zero_point;  // null: 0
   ptrdiff_t b_zero_point_stride;          // 1: one for each column
-  const int32_t *_Nullable column_offset;  // added to the exact sums of each column; null: 0
+  const int32_t *_Nullable row_offset;  // added to the exact sums of each row; null: 0
+  const int32_t *_Nullable column_offset;  // and of each column
   adze_i8_output output;
   void *c;  // int32_t, float, uint8_t or int8_t
   ptrdiff_t c_row_stride;

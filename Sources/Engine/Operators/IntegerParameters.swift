@@ -155,7 +155,7 @@ extension adze_gemm_i8 {
       m: rows, n: columns, k: depth, a: a, a_source: ADZE_I8_A_INTEGERS, a_signed: aSigned,
       a_row_stride: depth, a_column_stride: 1,
       a_zero_point: nil, a_zero_point_stride: 0, b_packed: b, b_signed: bSigned, b_zero_point: nil,
-      b_zero_point_stride: 0, column_offset: nil, output: output, c: c, c_row_stride: columns, a_scale: nil, a_scale_stride: 0,
+      b_zero_point_stride: 0, row_offset: nil, column_offset: nil, output: output, c: c, c_row_stride: columns, a_scale: nil, a_scale_stride: 0,
       b_scale: nil, b_scale_stride: 0, epilogue: .none, c_zero_point: 0)
   }
 }
