@@ -78,6 +78,7 @@ extension Program {
     try TypePropagation.run(&graph)
     try Fusion.joinShuffles(&graph)
     try Fusion.joinResiduals(&graph)
+    try Fusion.joinQuantizedPools(&graph)
     try TypePropagation.run(&graph)
   }
 

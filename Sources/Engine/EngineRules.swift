@@ -20,6 +20,10 @@ enum FusedOperator {
   /// result is float32.
   static let quantizedMatMul = OperatorName(domain: domain, type: "QuantizedMatMul")
   static let quantizedConv = OperatorName(domain: domain, type: "QuantizedConv")
+  /// a, a_scale, a_zero_point, b, b_scale, b_zero_point, y_scale, y_zero_point; all but a and b are constants.
+  static let quantizedAdd = OperatorName(domain: domain, type: "QuantizedAdd")
+  /// x and what each of the 256 bytes becomes.
+  static let lookup = OperatorName(domain: domain, type: "Lookup")
 
   /// Operators on `[batch, d1 …, channels]`, which the layout pass makes. Weights and attributes are those of the
   /// operator without NHWC. The convolution may add a tensor of its output's shape (input 3) before its activation.
@@ -30,6 +34,11 @@ enum FusedOperator {
   static let globalAveragePoolNHWC = OperatorName(domain: domain, type: "GlobalAveragePoolNHWC")
   static let lrnNHWC = OperatorName(domain: domain, type: "LRNNHWC")
   static let scaleShiftNHWC = OperatorName(domain: domain, type: "ScaleShiftNHWC")
+  static let quantizedConvNHWC = OperatorName(domain: domain, type: "QuantizedConvNHWC")
+  /// x, x_scale, x_zero_point, y_scale, y_zero_point
+  static let quantizedAveragePoolNHWC = OperatorName(domain: domain, type: "QuantizedAveragePoolNHWC")
+  static let quantizedGlobalAveragePoolNHWC = OperatorName(
+    domain: domain, type: "QuantizedGlobalAveragePoolNHWC")
   /// Attribute of ConvNHWC: not 0 when its input is `[batch, channels, d1 …]`.
   static let channelsFirst = "x_channels_first"
   /// Attribute of ConvNHWC: the groups by which the channels of its input would have to be shuffled first.
@@ -51,6 +60,11 @@ extension EngineTable {
       fusedRule(FusedOperator.dynamicMatMul, like: "MatMulInteger", inputs: 3...5, seen: [0, 1]),
       fusedRule(FusedOperator.quantizedMatMul, like: "MatMulInteger", inputs: 2...9, seen: [0, 3]),
       fusedRule(FusedOperator.quantizedConv, like: "ConvInteger", inputs: 2...9, seen: [0, 3]),
+      fusedRule(FusedOperator.quantizedAdd, like: "Identity", inputs: 8...8, seen: [0]),
+      fusedRule(FusedOperator.lookup, like: "Identity", inputs: 2...2, seen: [0]),
+      channelsLastRule(FusedOperator.quantizedConvNHWC, like: "ConvInteger", inputs: 2...9, seen: [0, 3]),
+      quantizedPoolRule(FusedOperator.quantizedAveragePoolNHWC, like: "AveragePool"),
+      quantizedPoolRule(FusedOperator.quantizedGlobalAveragePoolNHWC, like: "GlobalAveragePool"),
       channelsLastRule(FusedOperator.convNHWC, like: "Conv", inputs: 2...4, seen: [0, 1, 2]),
       channelsLastRule(FusedOperator.maxPoolNHWC, like: "MaxPool", inputs: 1...1, seen: [0]),
       channelsLastRule(FusedOperator.averagePoolNHWC, like: "AveragePool", inputs: 1...1, seen: [0]),

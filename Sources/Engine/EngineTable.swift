@@ -77,7 +77,8 @@ struct OperatorEntry: Sendable {
 /// Every operator that the engine computes. A family adds its rows in its own file.
 enum EngineTable {
   static let families: [[OperatorEntry]] = [
-    linearOperators, convolutionOperators, pixelOperators, poolingOperators, unaryOperators, binaryOperators,
+    linearOperators, convolutionOperators, pixelOperators, quantizedImageOperators, poolingOperators,
+    unaryOperators, binaryOperators,
     selectionOperators,
     rowOperators, normalizationOperators, scaleShiftOperators, reductionOperators, movementOperators,
     viewOperators,

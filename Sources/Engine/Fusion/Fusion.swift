@@ -9,10 +9,12 @@ enum Fusion {
   static func apply(to graph: inout Graph, folder: ConstantFolder, isEnabled: Bool) throws -> Int {
     var changes = 0
     if isEnabled {
-      // Biases first, so that the products below find them as float32 constants.
+      // Products with int32 biases first; the other ones find float32 constants.
+      changes += try joinQuantizedProducts(&graph)
       changes += try dequantizeConstants(&graph, folder) { $0.type == .int32 }
       changes += try joinDynamicQuantization(&graph)
       changes += try joinQuantizedProducts(&graph)
+      changes += try joinQuantizedChains(&graph, folder)
     }
     changes += try dequantizeConstants(&graph, folder) { _ in true }
     if isEnabled {

@@ -24,6 +24,7 @@ extension Fusion {
     switch node.op {
     case "MatMul", "Gemm": return try quantizedMatMul(node, view, &patch)
     case "Conv": return quantizedConv(node, view)
+    case "QLinearConv": return linearConv(node, view)
     default: return nil
     }
   }
@@ -56,9 +57,10 @@ extension Fusion {
     -> Node?
   {
     guard let x = dequantized(node.inputs[0], view), isSingle(x, view),
-      let w = dequantized(node.inputs[1], view), var weight = view.constant(w.inputs[0]),
-      weight.shape.rank == 2
+      let w = dequantized(node.inputs[1], view)
     else { return nil }
+    if view.constant(w.inputs[0]) == nil { return productOfActivations(node, x, w, view) }
+    guard var weight = view.constant(w.inputs[0]), weight.shape.rank == 2 else { return nil }
     let isTransposed = node.op == "Gemm" && node.attributes.int("transB") == 1
     let columnAxis = isTransposed ? 0 : 1
     let columns = weight.shape[columnAxis]
@@ -68,7 +70,9 @@ extension Fusion {
       guard node.attributes.int("transA") ?? 0 == 0, node.attributes.float("alpha") ?? 1 == 1,
         node.attributes.float("beta") ?? 1 == 1
       else { return nil }
-      if node.hasInput(2) {
+      if let integers = integerBias(node, x, w, count: columns, view) {
+        bias = integers
+      } else if node.hasInput(2) {
         guard let values = view.constant(node.inputs[2]), values.type == .float32,
           values.elementCount == columns,
           values.shape.dimensions.last == columns
@@ -94,7 +98,9 @@ extension Fusion {
       hasScale(w, along: 0, extent: weight.shape[0], rank: weight.shape.rank, view)
     else { return nil }
     var bias = ValueID.none
-    if node.hasInput(2) {
+    if let integers = integerBias(node, x, w, count: weight.shape[0], view) {
+      bias = integers
+    } else if node.hasInput(2) {
       guard view.element(node.inputs[2]) == .float32 else { return nil }
       bias = node.inputs[2]
     }
@@ -102,6 +108,50 @@ extension Fusion {
       name: node.name, op: FusedOperator.quantizedConv,
       inputs: [x.inputs[0], x.inputs[1], zeroPoint(x), w.inputs[0], w.inputs[1], zeroPoint(w), bias],
       outputs: node.outputs, attributes: node.attributes)
+  }
+
+  /// A product of two tensors that only the run tells.
+  private static func productOfActivations(_ node: Node, _ x: Node, _ w: Node, _ view: FusionView) -> Node? {
+    guard node.op == "MatMul", isSingle(w, view) else { return nil }
+    return Node(
+      name: node.name, op: FusedOperator.quantizedMatMul,
+      inputs: [x.inputs[0], x.inputs[1], zeroPoint(x), w.inputs[0], w.inputs[1], zeroPoint(w)],
+      outputs: node.outputs)
+  }
+
+  /// The int32 bias of a product when its scale is that of the sums, as quantizers write it.
+  private static func integerBias(_ node: Node, _ x: Node, _ w: Node, count: Int, _ view: FusionView)
+    -> ValueID?
+  {
+    guard node.hasInput(2), let (_, bias) = view.writer(node.inputs[2], "DequantizeLinear"),
+      let values = view.constant(bias.inputs[0]), values.type == .int32, values.shape == [count],
+      let scale = view.constant(bias.inputs[1]), scale.type == .float32,
+      let xScale = view.scalar(x.inputs[1]), let wScale = view.constant(w.inputs[1])
+    else { return nil }
+    if bias.hasInput(2) {
+      guard let points = view.constant(bias.inputs[2]), points.withBytes({ $0.allSatisfy { $0 == 0 } }) else {
+        return nil
+      }
+    }
+    let (own, factors) = (scale.array(of: Float.self), wScale.array(of: Float.self))
+    let agree = (0..<count).allSatisfy { index in
+      let wanted = xScale * factors[factors.count == 1 ? 0 : index]
+      return abs(own[own.count == 1 ? 0 : index] - wanted) <= 1e-6 * abs(wanted)
+    }
+    return agree ? bias.inputs[0] : nil
+  }
+
+  /// x, x_scale, x_zero_point, w, w_scale, w_zero_point, y_scale, y_zero_point, bias
+  private static func linearConv(_ node: Node, _ view: FusionView) -> Node? {
+    guard view.element(node.inputs[1]) == .float32, let weight = view.constant(node.inputs[3]),
+      weight.shape.rank == 3 || weight.shape.rank == 4, [ElementType].eightBit.contains(weight.type),
+      let result = view.element(node.outputs[0]), [ElementType].eightBit.contains(result)
+    else { return nil }
+    let bias = node.hasInput(8) ? node.inputs[8] : .none
+    return Node(
+      name: node.name, op: FusedOperator.quantizedConv,
+      inputs: Array(node.inputs[0..<6]) + [bias] + Array(node.inputs[6..<8]), outputs: node.outputs,
+      attributes: node.attributes)
   }
 
   /// A quantized product with a float32 result, then QuantizeLinear to 8 bits with one scale: the product
@@ -136,7 +186,7 @@ extension Fusion {
     return op == "Relu" || op == "Clip"
   }
 
-  private static func removeUnreadDequantization(_ graph: inout Graph) throws {
+  static func removeUnreadDequantization(_ graph: inout Graph) throws {
     let uses = GraphUses(graph)
     var patch = GraphPatch("remove unread DequantizeLinear", for: graph)
     for (index, node) in graph.nodes.enumerated()

@@ -24,6 +24,24 @@ extension EngineTable {
   }
 }
 
+extension EngineTable {
+  /// The rule of an average of 8-bit images, from that of float32 ones.
+  static func quantizedPoolRule(_ op: OperatorName, like base: OperatorName) -> OperatorRule? {
+    guard let rule = channelsLastRule(op, like: base, inputs: 5...5, seen: [0]) else { return nil }
+    return OperatorRule(op, inputs: 5...5, attributes: rule.attributes) { context throws(GraphError) in
+      guard let input = context.valueType(0)?.tensor else { return }
+      let floats = ValueType.tensor(TensorType(.float32, input.dimensions))
+      let types = context.node.inputs.indices.map { $0 == 0 ? floats : context.valueType($0) }
+      var inner = InferenceContext(
+        node: context.node, inputTypes: types,
+        constants: context.node.inputs.indices.map { context.constant($0) })
+      try rule.infer(&inner)
+      guard let output = inner.outputTypes[0]?.tensor else { return }
+      context.setOutput(0, input.element, output.dimensions)
+    }
+  }
+}
+
 extension TensorType {
   /// `[batch, channels, d1 …]` of `[batch, d1 …, channels]`.
   fileprivate var channelsFirst: TensorType {

@@ -9,6 +9,7 @@ extension LayoutRule {
     case .elementwise: try Self.elementwise(request)
     case .axis(let name, let fallback, let operands): Self.axis(name, fallback, operands, request)
     case .reduction: try Self.reduction(request)
+    case .operands(let inputs): Self.operands(inputs, request)
     case .slice: try Self.slice(request)
     case .pad: try Self.pad(request)
     case .resize: try Self.resize(request)
@@ -34,6 +35,12 @@ extension LayoutRule {
       }
     }
     return result
+  }
+
+  private static func operands(_ inputs: [Int], _ request: LayoutRequest) -> MovedNode? {
+    var result = MovedNode(request.node)
+    result.moved = inputs
+    return inputs.allSatisfy { request.dimensions($0)?.count == request.order.rank } ? result : nil
   }
 
   private static func axis(_ name: String, _ fallback: Int, _ operands: OperandList, _ request: LayoutRequest)
@@ -125,8 +132,15 @@ extension LayoutRule {
     throws -> MovedNode?
   {
     guard request.order == .channelsLast(request.order.rank) else { return nil }
-    guard request.view.element(request.node.inputs[0]) == .float32, !request.node.hasOutput(1) else {
+    guard let element = request.view.element(request.node.inputs[0]), !request.node.hasOutput(1) else {
       return nil
+    }
+    let isEightBit = [ElementType].eightBit.contains(element)
+    switch op {
+    case FusedOperator.quantizedConvNHWC:
+      guard isEightBit, try isQuantizedConvolution(request) else { return nil }
+    case FusedOperator.maxPoolNHWC where isEightBit: break
+    default: if element != .float32 { return nil }
     }
     if FusedOperator.convNHWC == op {
       guard let weight = request.constant(1), weight.type == .float32, try fits(weight, request.node) else {
@@ -141,6 +155,20 @@ extension LayoutRule {
     result.op = op
     result.moved = request.node.inputs.indices.filter { operands.contains($0) && request.node.hasInput($0) }
     return result
+  }
+
+  /// Whether the kernel can take the weights, and all scales and zero points are constants.
+  private static func isQuantizedConvolution(_ request: LayoutRequest) throws -> Bool {
+    let node = request.node
+    guard let weight = request.constant(3), [ElementType].eightBit.contains(weight.type),
+      try fits(weight, node),
+      [1, 2, 4, 6, 7, 8].allSatisfy({ !node.hasInput($0) || request.constant($0) != nil }),
+      request.constant(1)?.elementCount == 1
+    else { return false }
+    // Only weights that are symmetric around 0, or 128 when they are unsigned.
+    let middle: UInt8 = weight.type == .int8 ? 0 : 128
+    guard let points = request.constant(5) else { return weight.type == .int8 }
+    return points.withBytes { $0.allSatisfy { $0 == middle } }
   }
 
   /// Whether the rows under a block of output pixels fit the kernel's scratch memory, whatever the image's size.

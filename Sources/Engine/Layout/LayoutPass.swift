@@ -97,9 +97,14 @@ struct LayoutPass {
     }
   }
 
+  /// The filters of a convolution.
+  private func weight(_ node: Node) -> Tensor? {
+    view.constant(node.inputs[node.op == FusedOperator.quantizedConv ? 3 : 1])
+  }
+
   /// A convolution whose windows overlap and mix channels is faster on pixels even alone.
   private func isDense(_ node: Node) -> Bool {
-    guard let weight = view.constant(node.inputs[1]) else { return false }
+    guard let weight = weight(node) else { return false }
     return weight.shape[1] > 1 && weight.shape.product(2..<weight.shape.rank) > 1
   }
 
@@ -163,9 +168,10 @@ struct LayoutPass {
 
   /// Convolutions of few channels, such as the first layer's, copy their rows anyway.
   private func readsChannelsFirst(_ node: Node, _ moved: MovedNode, _ order: AxisOrder) -> Bool {
-    guard moved.op == FusedOperator.convNHWC, !forms.has(node.inputs[0], in: order),
+    guard moved.op == FusedOperator.convNHWC || moved.op == FusedOperator.quantizedConvNHWC,
+      !forms.has(node.inputs[0], in: order),
       forms.has(node.inputs[0], in: .natural(order.rank)), node.attributes.int("group") ?? 1 == 1,
-      let weight = view.constant(node.inputs[1])
+      let weight = weight(node)
     else { return false }
     return weight.shape[1] <= 4
   }

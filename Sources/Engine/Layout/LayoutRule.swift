@@ -14,6 +14,8 @@ enum LayoutRule {
   /// Input 1 has starts, then ends for all axes, or those that input 3 lists.
   case pad
   case resize
+  /// Element by element over the operands listed; all others are left as they are.
+  case operands([Int])
   /// Another operator computes the same for images whose channels lie last; the operands listed are such images.
   case channelsLast(OperatorName, moves: OperandList)
 }

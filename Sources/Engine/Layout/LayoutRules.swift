@@ -42,9 +42,14 @@ enum LayoutRules {
     "GlobalMaxPool": .channelsLast(FusedOperator.globalMaxPoolNHWC, moves: .these([0])),
     "GlobalAveragePool": .channelsLast(FusedOperator.globalAveragePoolNHWC, moves: .these([0])),
     "LRN": .channelsLast(FusedOperator.lrnNHWC, moves: .these([0])),
+    FusedOperator.quantizedConv: .channelsLast(FusedOperator.quantizedConvNHWC, moves: .these([0])),
+    FusedOperator.quantizedAdd: .operands([0, 3]),
+    FusedOperator.lookup: .operands([0]),
     FusedOperator.scaleShift: .channelsLast(FusedOperator.scaleShiftNHWC, moves: .these([0])),
   ]
 
   /// Operators that ask for the layout; all others follow their inputs.
-  static let wantChannelsLast: Set<OperatorName> = ["Conv", FusedOperator.conv]
+  static let wantChannelsLast: Set<OperatorName> = [
+    "Conv", FusedOperator.conv, FusedOperator.quantizedConv,
+  ]
 }

@@ -117,6 +117,7 @@ struct IntegerConvolution: ShapedOperator {
       gemm.c_row_stride = pixels
       gemm.epilogue = parameters.epilogue(activation, operands)
       gemm.epilogue.row_bias = parameters.preparedBias(operands).map { $0 + group * shape.filters }
+      gemm.row_offset = parameters.offsets(operands).map { $0 + group * shape.filters }
       parameters.apply(to: &gemm, operands, rowOffset: group * shape.filters)
       table.gemm_i8(&gemm, 0, shape.filters, 0, panels)
     }

@@ -138,6 +138,7 @@ struct IntegerMatMul: ShapedOperator {
         c: operands.rawOutput() + offsets.c * format.width, output: format.kind)
       gemm.epilogue = parameters.epilogue(activation, operands)
       gemm.epilogue.column_bias = parameters.preparedBias(operands)
+      gemm.column_offset = parameters.offsets(operands)
       parameters.apply(to: &gemm, operands)
       table.gemm_i8(
         &gemm, tile.rows.lowerBound, tile.rows.upperBound, tile.panels.lowerBound, tile.panels.upperBound)

@@ -43,7 +43,7 @@ struct IntegerParameters {
     return Places(bZeroPoint: second, aScale: third, bScale: fourth, bias: fourth + (bScale?.count ?? 0))
   }
 
-  /// Fills the places. A's scale and the bias are divided by C's scale, so that everything is in units of C.
+  /// Fills the places. Scales and a float32 bias are divided by C's scale, so that everything is in units of C.
   func prologue() throws -> Kernel.Phase {
     let aReader = try aZeroPoint.map { try QuantizedElements($0.type.element) }
     let bReader = try bZeroPoint.map { try QuantizedElements($0.type.element) }
@@ -55,8 +55,7 @@ struct IntegerParameters {
       Self.fill(integers + places.aZeroPoint, parameters.aZeroPoint, aReader, operands)
       Self.fill(integers + places.bZeroPoint, parameters.bZeroPoint, bReader, operands)
       let divisor = parameters.resultScale(operands)
-      Self.fill(floats + places.aScale, parameters.aScale, divisor: divisor, operands)
-      Self.fill(floats + places.bScale, parameters.bScale, divisor: 1, operands)
+      parameters.fillScales(floats, places, divisor, operands)
       parameters.fillBias(floats, places, divisor, operands)
     }
   }
@@ -77,22 +76,35 @@ struct IntegerParameters {
     for index in 0..<source.count { destination[index] = values[index] / divisor }
   }
 
+  /// As onnxruntime combines them: A's scale times B's, divided by C's. The one with fewer values becomes 1.
+  private func fillScales(
+    _ floats: UnsafeMutablePointer<Float>, _ places: Places, _ divisor: Float, _ operands: KernelOperands
+  ) {
+    Self.fill(floats + places.aScale, aScale, divisor: 1, operands)
+    Self.fill(floats + places.bScale, bScale, divisor: 1, operands)
+    let (a, b) = (floats + places.aScale, floats + places.bScale)
+    guard let aCount = aScale?.count, let bCount = bScale?.count, aCount == 1 || bCount == 1 else {
+      for index in 0..<(aScale?.count ?? 0) { a[index] /= divisor }
+      return
+    }
+    let (many, single) = aCount > 1 ? (a, b) : (b, a)
+    for index in 0..<max(aCount, bCount) { many[index] = single[0] * many[index] / divisor }
+    single[0] = 1
+  }
+
   private func fillBias(
     _ floats: UnsafeMutablePointer<Float>, _ places: Places, _ divisor: Float, _ operands: KernelOperands
   ) {
     guard let bias else { return }
     if bias.type.element == .float32 {
       Self.fill(floats + places.bias, bias, divisor: divisor, operands)
-      return
     }
-    let values: UnsafePointer<Int32> = operands.input(bias.input)
-    func scale(_ source: Source?, _ place: Int, _ index: Int) -> Float {
-      source.map { floats[place + ($0.count > 1 ? index : 0)] } ?? 1
-    }
-    for index in 0..<bias.count {
-      let factor = scale(aScale, places.aScale, index) * scale(bScale, places.bScale, index)
-      floats[places.bias + index] = Float(values[index]) * factor
-    }
+  }
+
+  /// An int32 bias, which is added to the exact sums.
+  func offsets(_ operands: KernelOperands) -> UnsafePointer<Int32>? {
+    guard let bias, bias.type.element == .int32 else { return nil }
+    return operands.input(bias.input)
   }
 
   /// C's scale, 1 when the result is not quantized.
@@ -100,9 +112,9 @@ struct IntegerParameters {
     cScale.map { operands.input($0.input, as: Float.self)[0] } ?? 1
   }
 
-  /// Where the prepared bias is; nil without one.
+  /// Where the prepared float32 bias is; nil without one.
   func preparedBias(_ operands: KernelOperands) -> UnsafePointer<Float>? {
-    if bias == nil { return nil }
+    if bias?.type.element != .float32 { return nil }
     return UnsafePointer(operands.sharedScratch.assumingMemoryBound(to: Float.self) + places.bias)
   }
 
@@ -155,7 +167,8 @@ extension adze_gemm_i8 {
       m: rows, n: columns, k: depth, a: a, a_source: ADZE_I8_A_INTEGERS, a_signed: aSigned,
       a_row_stride: depth, a_column_stride: 1,
       a_zero_point: nil, a_zero_point_stride: 0, b_packed: b, b_signed: bSigned, b_zero_point: nil,
-      b_zero_point_stride: 0, row_offset: nil, column_offset: nil, output: output, c: c, c_row_stride: columns, a_scale: nil, a_scale_stride: 0,
+      b_zero_point_stride: 0, row_offset: nil, column_offset: nil, output: output, c: c,
+      c_row_stride: columns, a_scale: nil, a_scale_stride: 0,
       b_scale: nil, b_scale_stride: 0, epilogue: .none, c_zero_point: 0)
   }
 }

@@ -6,8 +6,10 @@ extension EngineTable {
   /// Operators on float32 images whose channels lie last.
   static let pixelOperators: [OperatorEntry] = [
     OperatorEntry(FusedOperator.convNHWC, types: .single, widensHalves: false) { try PixelConvolution($0) },
-    OperatorEntry(FusedOperator.maxPoolNHWC, types: .single, widensHalves: false) { source in
-      PixelPool(attributes: try PoolAttributes(source.node), kind: .maximum)
+    OperatorEntry(FusedOperator.maxPoolNHWC, types: .single + .eightBit, widensHalves: false) { source in
+      let attributes = try PoolAttributes(source.node)
+      if source.element(0) != .float32 { return QuantizedPixelPool(attributes: attributes, kind: .maximum) }
+      return PixelPool(attributes: attributes, kind: .maximum)
     },
     OperatorEntry(FusedOperator.averagePoolNHWC, types: .single, widensHalves: false) { source in
       PixelPool(attributes: try PoolAttributes(source.node), kind: .average)
@@ -67,7 +69,7 @@ struct PixelPool: ShapedOperator {
     }
   }
 
-  private func window(_ input: Shape, _ output: Shape, _ channels: Int) throws -> adze_window2d {
+  func window(_ input: Shape, _ output: Shape, _ channels: Int) throws -> adze_window2d {
     if let attributes {
       return try SpatialWindow(attributes.window, input: input, output: output).window2d(channels: channels)
     }
