@@ -191,6 +191,22 @@ static void scale_shift(const adze_kernels *k, const void *context) {
     .y_pixel_stride = 64, .clamps = true, .maximum = 6};
   (void)context, k->scale_shift_nhwc_f32(&s, 0, ELEMENTS / 64);
 }
+static void pool_i8(const adze_kernels *k, const void *context) {
+  const adze_pool2d_i8 pool = {.window = {64, 56, 56, 3, 3, 2, 2, 1, 1, 1, 1, 28, 28}, .x = bytes, .x_pixel_stride = 64,
+    .y = more_bytes, .y_pixel_stride = 64, .x_scale = 0.01f, .y_scale = 0.01f};
+  SLOT(adze_pool2d_i8_fn)(&pool, 0, 28);
+}
+static void add_i8(const adze_kernels *k, const void *c) {
+  const adze_add_i8 sum = {.a_zero_point = 100, .b_zero_point = 120, .y_zero_point = 110, .a_scale = 0.011f,
+    .b_scale = 0.013f, .y_scale = 0.02f};
+  (void)c, k->add_i8(&sum, bytes, more_bytes, z, ELEMENTS);
+}
+static void lookup(const adze_kernels *k, const void *c) {
+  (void)c, k->lookup_8(bytes, more_bytes, (uint8_t *)z, ELEMENTS);
+}
+static void transpose_8(const adze_kernels *k, const void *c) {
+  (void)c, k->transpose_8(bytes, 128, (uint8_t *)z, 128, 128, 128);
+}
 static void transpose(const adze_kernels *k, const void *c) { (void)c, k->transpose_32(x, 128, z, 128, 128, 128); }
 enum { PEAK_ROUNDS = 1000 };
 static void peak_f32(const adze_kernels *k, const void *c) { (void)c, k->peak_f32(PEAK_ROUNDS, 0.5f, 1, z); }
@@ -219,6 +235,8 @@ typedef struct {
     adze_max_pool_f32_fn *: (kind){max_pool, POOLED}, adze_average_pool_f32_fn *: (kind){average_pool, POOLED},     \
     adze_pool2d_f32_fn *: (kind){pool_nhwc, 64.0 * POOLED},                                                         \
     adze_scale_shift_f32_fn *: (kind){scale_shift, ELEMENTS},                                                       \
+    adze_pool2d_i8_fn *: (kind){pool_i8, 64.0 * POOLED}, adze_add_i8_fn *: (kind){add_i8, ELEMENTS},                \
+    adze_lookup_8_fn *: (kind){lookup, ELEMENTS}, adze_transpose_8_fn *: (kind){transpose_8, ELEMENTS},             \
     adze_transpose_32_fn *: (kind){transpose, ELEMENTS}, adze_peak_read_fn *: (kind){peak_read, ELEMENTS},           \
     adze_peak_f32_fn *: (kind){peak_f32, 2.0 * PEAK_ROUNDS * ADZE_PEAK_COUNT},                                      \
     adze_peak_i8_fn *: (kind){peak_i8, 2.0 * PEAK_ROUNDS * ADZE_PEAK_COUNT * ADZE_PEAK_DEPTH}, default: (kind){NULL, 0})

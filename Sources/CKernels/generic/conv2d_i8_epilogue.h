@@ -24,14 +24,15 @@ typedef struct {
   adze_i8_output output;
   bool has_bias, clamps;
   vf low, high;
-  vi zero_point;
+  vi zero_point, zero_pair;  // zero_pair: as vi_store_pair_8 wants it
 } i8_result;
 
 static i8_result result_of(const adze_conv2d_i8 *c) {
   const adze_epilogue_f32 *e = &c->epilogue;
   const bool is_8 = c->output == ADZE_I8_OUTPUT_U8 || c->output == ADZE_I8_OUTPUT_S8;
   i8_result r = {
-    c->output, e->column_bias != NULL, e->clamps, v_set1(e->minimum), v_set1(e->maximum), vi_set1(c->y_zero_point)};
+    c->output, e->column_bias != NULL, e->clamps, v_set1(e->minimum), v_set1(e->maximum), vi_set1(c->y_zero_point),
+    vi_set1((int32_t)((uint32_t)(uint16_t)c->y_zero_point * 0x00010001u))};
   if (!is_8) return r;
   const int32_t lowest = (c->output == ADZE_I8_OUTPUT_U8 ? 0 : -128) - c->y_zero_point;
   float low = (float)lowest, high = (float)(lowest + 255);
@@ -68,4 +69,16 @@ ALWAYS_INLINE void finish_filters(
   } else {
     vi_store_8((uint8_t *)c->y + at, q);
   }
+}
+
+/// The same for two whole vectors of a pixel to 8 bits.
+ALWAYS_INLINE void finish_pair(
+  const adze_conv2d_i8 *c, const i8_result *r, const i8_filters *first, const i8_filters *second, vi a, vi b,
+  ptrdiff_t at) {
+  vf x = v_from_i(vi_add(a, first->offset)) * first->scale, y = v_from_i(vi_add(b, second->offset)) * second->scale;
+  if (r->has_bias) x = x + first->bias, y = y + second->bias;
+  if (r->clamps) x = v_max(x, r->low), y = v_max(y, r->low);
+  // What is too large for int32 would become negative; what is too small does.
+  x = v_min(r->high, x), y = v_min(r->high, y);
+  vi_store_pair_8((uint8_t *)c->y + at, v_to_i(x), v_to_i(y), r->zero_pair, r->output == ADZE_I8_OUTPUT_S8);
 }

@@ -72,10 +72,18 @@ ALWAYS_INLINE void i8_gathered_tile(
   }
   const adze_conv2d_i8 *c = g->conv;
   const ptrdiff_t filter = g->filter + column, stride = c->y_pixel_stride, first = (g->pixel + row) * stride + filter;
+  const int32_t *column_sums = (const int32_t *)(const void *)panel;
+  if (vectors == 2 && count == VL && (result->output == ADZE_I8_OUTPUT_U8 || result->output == ADZE_I8_OUTPUT_S8)) {
+    const i8_filters f = filters_at(c, column_sums, g->zero_point, filter, VL);
+    const i8_filters s = filters_at(c, column_sums + VL, g->zero_point, filter + VL, VL);
+    UNROLL for (int i = 0; i < rows; i++) {
+      finish_pair(c, result, &f, &s, acc[i * vectors], acc[i * vectors + vectors - 1], first + i * stride);
+    }
+    return;
+  }
   UNROLL for (int v = 0; v < vectors; v++) {
     const ptrdiff_t part = v == vectors - 1 ? count : VL;
-    const int32_t *sums = (const int32_t *)(const void *)panel + v * VL;
-    const i8_filters f = filters_at(c, sums, g->zero_point, filter + v * VL, part);
+    const i8_filters f = filters_at(c, column_sums + v * VL, g->zero_point, filter + v * VL, part);
     UNROLL for (int i = 0; i < rows; i++) {
       finish_filters(c, result, &f, acc[i * vectors + v], first + i * stride + v * VL, part);
     }

@@ -1,16 +1,33 @@
 // Pooling, sums and tables of 8-bit tensors. Loops over bytes are plain: the compiler makes vectors of them.
 
+// Channels whose greatest values stay in registers.
+#define MAX_BLOCK 64
+
 #define MAX_OF_TAPS(name, type, lowest)                                                                              \
   static void name(                                                                                                  \
-    const type *from, ptrdiff_t row, ptrdiff_t column, ptrdiff_t rows, ptrdiff_t columns, type *restrict y,            \
+    const type *from, ptrdiff_t row, ptrdiff_t column, ptrdiff_t rows, ptrdiff_t columns, type *y,                     \
     ptrdiff_t channels) {                                                                                            \
-    if (rows <= 0 || columns <= 0) memset(y, (uint8_t)(lowest), (size_t)channels);                                   \
-    for (ptrdiff_t ky = 0; ky < rows; ky++, from += row) {                                                           \
-      for (ptrdiff_t kx = 0; kx < columns; kx++) {                                                                   \
-        const type *restrict tap = from + kx * column;                                                               \
-        if (ky + kx == 0) memcpy(y, tap, (size_t)channels);                                                          \
-        else for (ptrdiff_t i = 0; i < channels; i++) y[i] = tap[i] > y[i] ? tap[i] : y[i];                          \
+    ptrdiff_t channel = 0;                                                                                           \
+    for (; channel + MAX_BLOCK <= channels; channel += MAX_BLOCK) {                                                  \
+      type greatest[MAX_BLOCK];                                                                                      \
+      for (int i = 0; i < MAX_BLOCK; i++) greatest[i] = (lowest);                                                    \
+      for (ptrdiff_t ky = 0; ky < rows; ky++) {                                                                      \
+        for (ptrdiff_t kx = 0; kx < columns; kx++) {                                                                 \
+          const type *tap = from + ky * row + kx * column + channel;                                                 \
+          for (int i = 0; i < MAX_BLOCK; i++) greatest[i] = tap[i] > greatest[i] ? tap[i] : greatest[i];             \
+        }                                                                                                            \
       }                                                                                                              \
+      memcpy(y + channel, greatest, MAX_BLOCK);                                                                      \
+    }                                                                                                                \
+    for (; channel < channels; channel++) {                                                                          \
+      type greatest = (lowest);                                                                                      \
+      for (ptrdiff_t ky = 0; ky < rows; ky++) {                                                                      \
+        for (ptrdiff_t kx = 0; kx < columns; kx++) {                                                                 \
+          const type tap = from[ky * row + kx * column + channel];                                                   \
+          greatest = tap > greatest ? tap : greatest;                                                                \
+        }                                                                                                            \
+      }                                                                                                              \
+      y[channel] = greatest;                                                                                         \
     }                                                                                                                \
   }
 MAX_OF_TAPS(max_of_taps_u8, uint8_t, 0)
@@ -161,8 +178,22 @@ ALWAYS_INLINE void add_loop(
   const vi a_zero = vi_set1(s->a_zero_point), b_zero = vi_set1(s->b_zero_point), y_zero = vi_set1(s->y_zero_point);
   const int32_t lowest = (s->y_signed ? -128 : 0) - s->y_zero_point;
   const vf low = v_set1((float)lowest), high = v_set1((float)(lowest + 255));
-  const bool clamps = s->clamps;
-  for (ptrdiff_t i = 0; i < count; i += VL) {
+  const vi zero_pair = vi_set1((int32_t)((uint32_t)(uint16_t)s->y_zero_point * 0x00010001u));
+  const bool clamps = s->clamps, y_signed = s->y_signed;
+  ptrdiff_t i = 0;
+  for (; i + 2 * VL <= count; i += 2 * VL) {
+    vi q[2];
+    UNROLL for (int v = 0; v < 2; v++) {
+      const ptrdiff_t at = i + v * VL;
+      const vf av = v_from_i(vi_sub(load_part_8(a + at, a_signed, VL), a_zero)) * a_scale;
+      const vf bv = v_from_i(vi_sub(load_part_8(b + at, b_signed, VL), b_zero)) * b_scale;
+      vf sum = av + bv;
+      if (clamps) sum = v_min(maximum, v_max(minimum, sum));
+      q[v] = v_to_i(v_min(high, exact_quotient(sum, y_scale, reciprocal, corrects)));
+    }
+    vi_store_pair_8(y + i, q[0], q[1], zero_pair, y_signed);
+  }
+  for (; i < count; i += VL) {
     const ptrdiff_t part = least(VL, count - i);
     const vf av = v_from_i(vi_sub(load_part_8(a + i, a_signed, part), a_zero)) * a_scale;
     const vf bv = v_from_i(vi_sub(load_part_8(b + i, b_signed, part), b_zero)) * b_scale;

@@ -82,4 +82,13 @@ HELPER vf v_load_even(const float *p) {
   return _mm256_castpd_ps(_mm256_permute4x64_pd(_mm256_castps_pd(x), 0xd8));
 }
 
+/// Stores a, then b, as bytes: each plus the int16 value that every half of `zero` holds, saturated.
+HELPER void vi_store_pair_8(void *p, vi a, vi b, vi zero, const bool is_signed) {
+  const __m256i x = _mm256_adds_epi16(_mm256_packs_epi32(a, b), zero);
+  // Of each 128-bit lane: four bytes of a, four of b, twice.
+  const __m256i y = is_signed ? _mm256_packs_epi16(x, x) : _mm256_packus_epi16(x, x);
+  const __m256i order = _mm256_setr_epi32(0, 4, 1, 5, 0, 4, 1, 5);
+  _mm_storeu_si128(p, _mm256_castsi256_si128(_mm256_permutevar8x32_epi32(y, order)));
+}
+
 #include "x86_transpose.h"

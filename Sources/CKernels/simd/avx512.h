@@ -73,4 +73,13 @@ HELPER vf v_load_even(const float *p) {
   return _mm512_permutex2var_ps(v_load(p), even, v_load(p + 16));
 }
 
+/// Stores a, then b, as bytes: each plus the int16 value that every half of `zero` holds, saturated.
+HELPER void vi_store_pair_8(void *p, vi a, vi b, vi zero, const bool is_signed) {
+  const __m512i x = _mm512_adds_epi16(_mm512_packs_epi32(a, b), zero);
+  // Of each 128-bit lane: four bytes of a, four of b, twice.
+  const __m512i y = is_signed ? _mm512_packs_epi16(x, x) : _mm512_packus_epi16(x, x);
+  const __m512i order = _mm512_setr_epi32(0, 4, 8, 12, 1, 5, 9, 13, 0, 4, 8, 12, 1, 5, 9, 13);
+  _mm256_storeu_si256(p, _mm512_castsi512_si256(_mm512_permutexvar_epi32(order, y)));
+}
+
 #include "x86_transpose.h"

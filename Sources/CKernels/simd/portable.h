@@ -86,6 +86,14 @@ HELPER vi vi_load_u8(const uint8_t *p) { return (vi){p[0], p[1], p[2], p[3]}; }
 HELPER vi vi_load_s8(const int8_t *p) { return (vi){p[0], p[1], p[2], p[3]}; }
 /// Stores the low bytes; the caller has clamped.
 HELPER void vi_store_8(void *p, vi v) { LANES(((uint8_t *)p)[i] = (uint8_t)v[i]); }
+/// Stores a, then b, as bytes: each plus the int16 value that every half of `zero` holds, saturated.
+HELPER void vi_store_pair_8(void *p, vi a, vi b, vi zero, const bool is_signed) {
+  const int32_t low = is_signed ? -128 : 0, high = low + 255;
+  for (int i = 0; i < 2 * VL; i++) {
+    const int32_t x = i < VL ? a[i] : b[i - VL], point = (int16_t)zero[0];
+    ((uint8_t *)p)[i] = (uint8_t)(x < low - point ? low : x > high - point ? high : x + point);
+  }
+}
 /// Every second element of p[0 ..< 2 * VL].
 HELPER vf v_load_even(const float *p) { return (vf){p[0], p[2], p[4], p[6]}; }
 
