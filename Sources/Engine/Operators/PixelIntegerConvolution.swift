@@ -14,6 +14,9 @@ struct PixelIntegerConvolution: ShapedOperator {
     readsChannelsFirst = source.node.attributes.int(FusedOperator.channelsFirst) ?? 0 != 0
   }
 
+  var writesPixels: Bool { true }
+  func readsPixels(_ input: Int) -> Bool { input == 0 && !readsChannelsFirst }
+
   func prepare(_ request: PrepareRequest) throws -> Kernel {
     let output = try request.output()
     if output.shape.elementCount == 0 { return .nothing }
@@ -22,11 +25,16 @@ struct PixelIntegerConvolution: ShapedOperator {
       request.node, input: readsChannelsFirst ? stored.shape : stored.shape.channelsFirst,
       weight: try request.input(3).shape, output: output.shape.channelsFirst)
     let parameters = try PixelConvolutionParameters(request, filters: shape.filters * shape.groups)
-    let conv = description(shape, stored.element, output.element, parameters)
+    var conv = description(shape, stored.element, output.element, parameters)
+    let pixel = request.pixelStrides.input(0) ?? shape.channels * shape.groups
+    conv.x_image_stride = pixel * shape.window.inputSize
+    conv.x_pixel_stride = readsChannelsFirst ? 1 : pixel
+    conv.y_pixel_stride = request.pixelStrides.output ?? shape.filters * shape.groups
+    let layer = conv
     let plan = withUnsafePointer(to: conv) { adze_conv2d_i8_plan_for(Kernels.table, $0) }
     guard let run = plan.run else { throw OperatorFailure.unsupported("a window that takes too much memory") }
     guard let weight = request.weight(3) else { throw OperatorFailure.notKnown(input: 3) }
-    let filters = try packed.get { try Self.pack(weight, conv, plan) }
+    let filters = try packed.get { try Self.pack(weight, layer, plan) }
     let split = PixelSplit(
       adze_conv2d_plan(
         algorithm: plan.algorithm, lines: plan.lines, panels: plan.panels, packed_count: 0, scratch_count: 0,
@@ -34,7 +42,7 @@ struct PixelIntegerConvolution: ShapedOperator {
     return Kernel(
       Kernels.name(Self.name(plan.algorithm, shape)), pieces: split.pieces, threadScratch: plan.scratch_bytes
     ) { operands, piece in
-      var conv = conv
+      var conv = layer
       conv.x = operands.rawInput(0)
       conv.y = operands.rawOutput()
       conv.weights_packed = UnsafeRawPointer(filters.bytes.baseAddress!)

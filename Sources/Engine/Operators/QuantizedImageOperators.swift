@@ -94,6 +94,9 @@ struct QuantizedPixelPool: ShapedOperator {
   let attributes: PoolAttributes?
   let kind: PixelPool.Kind
 
+  var writesPixels: Bool { true }
+  func readsPixels(_ input: Int) -> Bool { input == 0 }
+
   func prepare(_ request: PrepareRequest) throws -> Kernel {
     let output = try request.output().shape
     if output.elementCount == 0 { return .nothing }
@@ -106,10 +109,12 @@ struct QuantizedPixelPool: ShapedOperator {
         attributes.window, input: input.shape.channelsFirst, output: output.channelsFirst
       ).padEnd
     }
+    let pixel = request.pixelStrides.input(0) ?? channels
     var pool = adze_pool2d_i8(
       window: window, x: UnsafeRawPointer(bitPattern: 64)!, is_signed: input.element == .int8,
-      x_image_stride: window.height * window.width * channels, x_pixel_stride: channels,
-      y: UnsafeMutableRawPointer(bitPattern: 64)!, y_pixel_stride: channels, x_zero_point: 0, y_zero_point: 0,
+      x_image_stride: window.height * window.width * pixel, x_pixel_stride: pixel,
+      y: UnsafeMutableRawPointer(bitPattern: 64)!, y_pixel_stride: request.pixelStrides.output ?? channels,
+      x_zero_point: 0, y_zero_point: 0,
       x_scale: 1, y_scale: 1, includes_padding: attributes?.countIncludePad ?? false,
       pad_bottom: pads?[1] ?? 0, pad_right: pads?[2] ?? 0)
     let table = Kernels.current
