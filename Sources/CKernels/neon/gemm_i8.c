@@ -3,11 +3,15 @@
 #if ADZE_ARM
 #define GEMM_ROWS 6
 #define GROUP 4
+#define GATHERS 0
 #include "../simd/neon.h"
 #include "../simd/neon_bytes.h"
 
 HELPER vi group_step(vi acc, vi a, const int8_t *b) { return dot_4(acc, a, vreinterpretq_s32_s8(vld1q_s8(b))); }
 
 #include "../generic/gemm_i8.h"
+#include "../generic/conv2d_i8_epilogue.h"
+#include "../generic/conv2d_i8.h"
+#include "../generic/depthwise_nhwc_i8.h"
 #include "../simd/end.h"
 #endif

@@ -3,6 +3,7 @@
 #if ADZE_ARM
 #define GEMM_ROWS 12
 #define GROUP 4
+#define GATHERS 0
 #define SIGNED_WORDS 1
 #include "../simd/neondot.h"
 #include "../simd/neon_bytes.h"
@@ -10,5 +11,8 @@
 HELPER vi group_step(vi acc, vi a, const int8_t *b) { return signed_dot_4(acc, a, vreinterpretq_s32_s8(vld1q_s8(b))); }
 
 #include "../generic/gemm_i8.h"
+#include "../generic/conv2d_i8_epilogue.h"
+#include "../generic/conv2d_i8.h"
+#include "../generic/depthwise_nhwc_i8.h"
 #include "../simd/end.h"
 #endif

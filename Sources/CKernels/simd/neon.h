@@ -10,6 +10,7 @@
 #include "begin.h"
 
 #define VL 4
+#define V_FUSES 1  // v_fma rounds once
 
 typedef float32x4_t vf;
 typedef int32x4_t vi;
@@ -92,6 +93,11 @@ HELPER void vi_store_8(void *p, vi v) {
   const int16x4_t half = vmovn_s32(v);
   const uint32_t word = vget_lane_u32(vreinterpret_u32_s8(vmovn_s16(vcombine_s16(half, half))), 0);
   memcpy(p, &word, sizeof word);
+}
+/// Stores a, then b, as bytes: each plus the int16 value that every half of `zero` holds, saturated.
+HELPER void vi_store_pair_8(void *p, vi a, vi b, vi zero, const bool is_signed) {
+  const int16x8_t x = vqaddq_s16(vcombine_s16(vqmovn_s32(a), vqmovn_s32(b)), vreinterpretq_s16_s32(zero));
+  vst1_u8(p, is_signed ? vreinterpret_u8_s8(vqmovn_s16(x)) : vqmovun_s16(x));
 }
 HELPER vf v_load_even(const float *p) { return vuzp1q_f32(v_load(p), v_load(p + VL)); }
 

@@ -1,0 +1,7 @@
+#include "../simd/common.h"
+
+#if ADZE_ARM
+#include "../simd/neon.h"
+#include "../generic/images_i8.h"
+#include "../simd/end.h"
+#endif
