@@ -17,6 +17,8 @@ struct Kernel {
   /// Bytes that all pieces share, and that each thread has for itself; 64-byte aligned, not cleared.
   let sharedScratch: Int
   let threadScratch: Int
+  /// Inputs that the kernel has in a form of its own and does not read: their elements need not be in memory.
+  var unread: Set<Int> = []
 
   init(_ name: String, phases: [Phase], sharedScratch: Int = 0, threadScratch: Int = 0) {
     self.name = name

@@ -92,7 +92,7 @@ struct PlanDraft {
         KernelStep(
           node: step.draft.node, kernel: kernel, firstPointer: operands.count, inputCount: inputs.count,
           scratchOffset: offsets[scratchBlock])))
-    operands += inputs
+    operands += inputs.enumerated().map { kernel.unread.contains($0.offset) ? nil : $0.element }
     operands += node.outputs.map { $0.isNone ? nil : place($0) }
   }
 

@@ -12,7 +12,7 @@ public enum ExternalLocations {
       throw .file(error)
     }
     defer { withExtendedLifetime(file) {} }
-    let model = try ModelFile.decode(file.bytes, limits: limits)
+    let model = try ModelFile.decodeLifting(file.bytes, limits: limits).model
     var found = Set<String>()
     collect(model.graph, into: &found)
     for function in model.functions { collect(function.node, into: &found) }

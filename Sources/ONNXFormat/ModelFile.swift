@@ -14,6 +14,21 @@ package enum ModelFile {
     return try decode(bytes, as: .model, limits: limits)
   }
 
+  /// The message without the elements of large initializers of its main graph, and where these lie.
+  /// - Throws: `ONNXFormatError`.
+  package static func decodeLifting(
+    _ bytes: UnsafeRawBufferPointer, limits: LoadLimits
+  ) throws(ONNXFormatError) -> (model: Onnx_ModelProto, weights: LiftedWeights) {
+    if bytes.isEmpty { throw .malformed("the file is empty") }
+    try WireScan.check(bytes, as: .model, limits: limits)
+    let weights = try LiftedWeights(bytes)
+    let result = weights.rest.withUnsafeBytes { rest in
+      Result { () throws(ONNXFormatError) in try decodeChecked(rest, as: Onnx_ModelProto.self, limits: limits)
+      }
+    }
+    return (try result.get(), weights)
+  }
+
   /// - Throws: `ONNXFormatError.tooLarge` when the message has more than `maximumBytes` bytes.
   package static func encode(_ message: some SwiftProtobuf.Message) throws(ONNXFormatError) -> [UInt8] {
     let bytes: [UInt8]
@@ -41,6 +56,12 @@ package enum ModelFile {
     _ bytes: UnsafeRawBufferPointer, as message: WireMessage, limits: LoadLimits
   ) throws(ONNXFormatError) -> M {
     try WireScan.check(bytes, as: message, limits: limits)
+    return try decodeChecked(bytes, as: M.self, limits: limits)
+  }
+
+  private static func decodeChecked<M: SwiftProtobuf.Message>(
+    _ bytes: UnsafeRawBufferPointer, as _: M.Type, limits: LoadLimits
+  ) throws(ONNXFormatError) -> M {
     var options = BinaryDecodingOptions()
     options.messageDepthLimit = limits.depth
     do {

@@ -17,6 +17,53 @@ package struct TensorDecoder {
     self.files = ExternalFiles(directory: directory)
   }
 
+  /// The tensor of `message`, whose elements were left in the model's file: the bytes `range` of `file`.
+  /// - Throws: as `tensor(_:)`.
+  package mutating func tensor(
+    _ message: Onnx_TensorProto, mapped file: MappedFile, _ range: Range<Int>
+  ) throws(ONNXFormatError) -> Tensor {
+    let type = ElementType(onnxDataType: Int(message.dataType))
+    if message.dataLocation == .external || message.hasSegment || TypedFields(message).used > 0 || type == nil
+      || type == .string || type == .bool
+    {
+      // Rare, or an error: as if the elements had never been left out.
+      var whole = message
+      whole.rawData = Data(file.bytes[range])
+      return try tensor(whole)
+    }
+    let (shape, byteCount) = try extent(message, type!)
+    return try mapped(message.name, type!, shape, byteCount, file, range)
+  }
+
+  private mutating func mapped(
+    _ name: String, _ type: ElementType, _ shape: Shape, _ byteCount: Int, _ file: MappedFile,
+    _ range: Range<Int>
+  ) throws(ONNXFormatError) -> Tensor {
+    if range.count != byteCount {
+      throw .invalidTensor(
+        tensor: name,
+        reason: "\(type.name) \(shape) takes \(byteCount) bytes, but \(range.count) are present")
+    }
+    try reserve(byteCount)
+    do {
+      return try Tensor(type: type, shape: shape, mapped: file, range)
+    } catch {
+      throw .invalidTensor(tensor: name, reason: "\(error)")
+    }
+  }
+
+  private func extent(_ message: Onnx_TensorProto, _ type: ElementType) throws(ONNXFormatError) -> (
+    Shape, Int
+  ) {
+    let shape = Shape(message.dims.map(Int.init))
+    guard let count = shape.checkedElementCount, let byteCount = type.byteCount(elements: count) else {
+      throw .invalidTensor(
+        tensor: message.name,
+        reason: "shape \(shape) has a negative extent or more elements than can be counted")
+    }
+    return (shape, byteCount)
+  }
+
   /// The tensor that `message` holds. Its shape is checked against the bytes that are present before memory is
   /// taken.
   /// - Throws: `ONNXFormatError.unknownElementType`, `.invalidTensor`, `.externalData`, `.tooLarge`, `.file`.
@@ -25,18 +72,16 @@ package struct TensorDecoder {
     guard let type = ElementType(onnxDataType: Int(message.dataType)) else {
       throw .unknownElementType(tensor: name, number: Int(message.dataType))
     }
-    let shape = Shape(message.dims.map(Int.init))
-    guard let count = shape.checkedElementCount, let byteCount = type.byteCount(elements: count) else {
-      throw .invalidTensor(
-        tensor: name, reason: "shape \(shape) has a negative extent or more elements than can be counted")
-    }
+    let (shape, byteCount) = try extent(message, type)
     if message.hasSegment { throw .invalidTensor(tensor: name, reason: "segments are not supported") }
     if message.dataLocation == .external {
       return try external(message, type: type, shape: shape, byteCount: byteCount)
     }
     let fields = TypedFields(message)
     if fields.used > 1 { throw .invalidTensor(tensor: name, reason: "elements in more than one field") }
-    if type == .string { return try strings(message, fields: fields, shape: shape, count: count) }
+    if type == .string {
+      return try strings(message, fields: fields, shape: shape, count: shape.elementCount)
+    }
 
     let present = try fields.byteCount(of: type)
     if present != byteCount {
@@ -78,6 +123,9 @@ package struct TensorDecoder {
         tensor: name,
         reason:
           "\(byteCount) bytes at \(range.offset) are not in '\(range.location)', which has \(file.count)")
+    }
+    if byteCount >= LiftedWeights.minimumBytes && type != .bool {
+      return try mapped(name, type, shape, byteCount, file, range.offset..<end)
     }
     try reserve(byteCount)
     var tensor = try make(type, shape, name: name)

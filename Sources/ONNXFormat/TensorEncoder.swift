@@ -13,7 +13,7 @@ package enum TensorEncoder {
     if let strings = tensor.strings {
       message.stringData = strings.map { Data($0.utf8) }
     } else {
-      message.rawData = tensor.withBytes { Data($0) }
+      message.rawData = tensor.withUnalignedBytes { Data($0) }
     }
     return message
   }

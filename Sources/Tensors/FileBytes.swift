@@ -38,7 +38,8 @@ public enum FileBytes {
 
 /// A file's bytes, mapped read-only until the last reference goes.
 ///
-/// A file that another process shortens meanwhile ends a reader with SIGBUS: map only files that are replaced
+/// Tensors of models keep pointing into the file (`Tensor.init(type:shape:mapped:_:)`). A file that another process
+/// shortens meanwhile ends a reader with SIGBUS: map only files that are replaced
 /// whole, as `FileBytes.write` does.
 public final class MappedFile: @unchecked Sendable {
   // Sendable because the mapping is read-only and lives as long as the object.

@@ -1,3 +1,7 @@
+#if canImport(Glibc)
+  import Glibc
+#endif
+
 /// A dense row-major array: an element type, a shape, and its elements.
 ///
 /// A value type: copies share storage until one of them is written to. Elements of packed types
@@ -9,6 +13,7 @@ public struct Tensor: Sendable {
 
   private enum Storage: Sendable {
     case buffer(AlignedBuffer)
+    case mapped(MappedBytes)
     case strings([String])
   }
 
@@ -38,6 +43,25 @@ public struct Tensor: Sendable {
     }
     try self.init(type: type, shape: shape)
     withMutableBytes { $0.copyMemory(from: bytes) }
+  }
+
+  /// A tensor whose elements are the bytes `range` of `file`, which stays mapped while the tensor, or a copy of it,
+  /// lives. They may lie at any alignment; what needs more than `withUnalignedBytes` gets a copy.
+  /// - Precondition: `range` lies within the file.
+  /// - Throws: `TensorError.byteCountMismatch`, `.invalidShape`.
+  public init(type: ElementType, shape: Shape, mapped file: MappedFile, _ range: Range<Int>)
+    throws(TensorError)
+  {
+    guard let count = shape.checkedElementCount, let needed = type.byteCount(elements: count) else {
+      throw .invalidShape(shape)
+    }
+    // Any byte will do for a number; it would not for a Bool.
+    if needed != range.count || type == .string || type == .bool {
+      throw .byteCountMismatch(expected: needed, actual: range.count)
+    }
+    self.type = type
+    self.shape = shape
+    storage = .mapped(MappedBytes(file, range))
   }
 
   /// A tensor of `elements` in row-major order.
@@ -70,7 +94,11 @@ public struct Tensor: Sendable {
 
   /// Bytes of the elements; 0 for `string`.
   public var byteCount: Int {
-    if case .buffer(let buffer) = storage { buffer.count } else { 0 }
+    switch storage {
+    case .buffer(let buffer): buffer.count
+    case .mapped(let mapped): mapped.count
+    case .strings: 0
+    }
   }
 
   /// The elements of a `string` tensor; nil for other types.
@@ -87,15 +115,29 @@ public struct Tensor: Sendable {
       UnsafeRawBufferPointer(buffer?.bytes ?? UnsafeMutableRawBufferPointer(start: nil, count: 0)))
   }
 
+  /// Calls `body` with the elements' bytes (empty for `string`) where they lie, which may be at any alignment.
+  public func withUnalignedBytes<R, E: Error>(_ body: (UnsafeRawBufferPointer) throws(E) -> R) throws(E) -> R
+  {
+    guard case .mapped(let mapped) = storage else { return try withBytes(body) }
+    defer { withExtendedLifetime(mapped) {} }
+    return try body(mapped.bytes)
+  }
+
+  /// Says that the elements will not be read again soon: those of a mapped file give their memory back.
+  public func releasePages() {
+    if case .mapped(let mapped) = storage { mapped.releasePages() }
+  }
+
   /// Calls `body` with the elements' bytes for writing; copies them first when they are shared.
   public mutating func withMutableBytes<R, E: Error>(
     _ body: (UnsafeMutableRawBufferPointer) throws(E) -> R
   ) throws(E) -> R {
+    if case .mapped(let mapped) = storage { storage = .buffer(copy(of: mapped.bytes)) }
     guard case .buffer(var buffer) = storage else {
       return try body(UnsafeMutableRawBufferPointer(start: nil, count: 0))
     }
     storage = .strings([])  // so that `buffer` alone holds the block when nobody shares it
-    if !isKnownUniquelyReferenced(&buffer) { buffer = copy(of: buffer) }
+    if !isKnownUniquelyReferenced(&buffer) { buffer = copy(of: UnsafeRawBufferPointer(buffer.bytes)) }
     storage = .buffer(buffer)
     return try body(buffer.bytes)
   }
@@ -139,14 +181,18 @@ public struct Tensor: Sendable {
   /// The block that holds the elements, for code that keeps a tensor's memory alive by reference;
   /// nil for `string`. Read it, never write through it.
   public var buffer: AlignedBuffer? {
-    if case .buffer(let buffer) = storage { buffer } else { nil }
+    switch storage {
+    case .buffer(let buffer): buffer
+    case .mapped(let mapped): mapped.buffer
+    case .strings: nil
+    }
   }
 
-  private func copy(of buffer: AlignedBuffer) -> AlignedBuffer {
-    guard let result = try? AlignedBuffer(byteCount: buffer.count) else {
-      preconditionFailure("out of memory while copying a tensor of \(buffer.count) bytes")
+  private func copy(of bytes: UnsafeRawBufferPointer) -> AlignedBuffer {
+    guard let result = try? AlignedBuffer(byteCount: bytes.count) else {
+      preconditionFailure("out of memory while copying a tensor of \(bytes.count) bytes")
     }
-    result.bytes.copyMemory(from: UnsafeRawBufferPointer(buffer.bytes))
+    result.bytes.copyMemory(from: bytes)
     return result
   }
 }
@@ -156,6 +202,10 @@ extension Tensor: Equatable {
   public static func == (left: Tensor, right: Tensor) -> Bool {
     if left.type != right.type || left.shape != right.shape { return false }
     if left.type == .string { return left.strings == right.strings }
-    return left.withBytes { a in right.withBytes { b in a.elementsEqual(b) } }
+    return left.withUnalignedBytes { a in
+      right.withUnalignedBytes { b in
+        a.count == b.count && (a.isEmpty || memcmp(a.baseAddress!, b.baseAddress!, a.count) == 0)
+      }
+    }
   }
 }

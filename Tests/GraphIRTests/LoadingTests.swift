@@ -1,3 +1,5 @@
+import Foundation
+import Glibc
 import ONNXFormat
 import Tensors
 import Testing
@@ -52,6 +54,59 @@ struct LoadingTests {
   @Test func ordersNodes() throws {
     let bytes = try file([("Relu", ["b"], ["y"]), ("Neg", ["a"], ["b"]), ("Abs", ["x"], ["a"])])
     #expect(try Model.load(bytes: bytes).graph.operators == ["Abs", "Neg", "Relu"])
+  }
+
+  /// Large initializers stay in the file: the model is the one that is read from bytes, can be changed, and outlives the
+  /// file's name.
+  @Test func largeTensorsStayInTheFile() throws {
+    let elements = (0..<10_000).map { Float($0) }
+    let bytes = try file([
+      ("Add", ["x", "w"], ["a"]), ("Add", ["a", "b"], ["c"]), ("Add", ["c", "v"], ["y"]),
+    ]) {
+      for (name, isRaw) in [("w", true), ("b", false), ("v", true)] {
+        var tensor = self.tensor(name, elements)
+        if isRaw {
+          tensor.floatData = []
+          tensor.rawData = elements.withUnsafeBytes { Data($0) }
+        }
+        $0.graph.initializer.append(tensor)
+      }
+    }
+    let path = "/tmp/adze-lifted-\(UInt64.random(in: 0 ... .max)).onnx"
+    try FileBytes.write(bytes, path: path)
+    defer { unlink(path) }
+    var model = try Model.load(path: path)
+    let other = try Model.load(bytes: bytes)
+    unlink(path)
+    let constants = model.graph.values.indices.filter { model.graph.values[$0].constant != nil }
+    #expect(constants.count == 3)
+    for index in constants {
+      let (a, b) = (model.graph.values[index].constant, other.graph.values[index].constant)
+      #expect(a == b && a?.array(of: Float.self) == elements)
+      model.graph.values[index].constant?.withMutableElements(Float.self) { $0[1] = 7 }
+      #expect(model.graph.values[index].constant?.array(of: Float.self)[1] == 7)
+      #expect(a?.array(of: Float.self)[1] == 1)
+    }
+    #expect(try Model.load(bytes: try other.serialized()).graph.values.count == other.graph.values.count)
+  }
+
+  /// What is wrong with a large tensor is told as for a small one.
+  @Test(arguments: [9_999, 10_001]) func largeTensorsAreChecked(count: Int) throws {
+    let bytes = try file([("Add", ["x", "w"], ["y"])]) {
+      var tensor = self.tensor("w", [])
+      tensor.dims = [Int64(count)]
+      tensor.rawData = Data(count: 40_000)
+      $0.graph.initializer = [tensor]
+    }
+    let path = "/tmp/adze-lifted-\(UInt64.random(in: 0 ... .max)).onnx"
+    try FileBytes.write(bytes, path: path)
+    defer { unlink(path) }
+    let messages = [true, false].map { isMapped in
+      #expect(throws: GraphError.self) {
+        _ = isMapped ? try Model.load(path: path) : try Model.load(bytes: bytes)
+      }?.description
+    }
+    #expect(messages[0] == messages[1] && messages[0] != nil)
   }
 
   @Test func keepsTheOrderOfOrderedNodes() throws {

@@ -134,7 +134,7 @@ struct DynamicQuantizedMatMul: ShapedOperator {
     let table = Kernels.current
     let grid = ProductGrid(
       rows: product.rows, panels: weights.panels, depth: product.depth, batch: 1, threads: threads,
-      rowTile: table.gemm_i8_rows, panelWidth: table.gemm_i8_panel)
+      rowTile: table.gemm_i8_rows, panelWidth: table.gemm_i8_panel, rowCost: 8)
     let (isSigned, activation) = (isSigned, activation)
     return Kernel.Phase(pieces: grid.pieces) { operands, piece in
       let tile = grid.tile(piece)

@@ -47,7 +47,9 @@ struct MatrixProduct {
     let name = Kernels.name("gemm_f32")
     if let weight {
       let buffer = try packed.get { try packAll(weight) }
-      return Kernel(name, phases: before + [product(threads: threads, packed: buffer)])
+      var kernel = Kernel(name, phases: before + [product(threads: threads, packed: buffer)])
+      kernel.unread = [1]
+      return kernel
     }
     let (bytes, overflow) = packedCount.multipliedReportingOverflow(
       by: bOffsets.count * MemoryLayout<Float>.stride)
@@ -62,8 +64,10 @@ struct MatrixProduct {
     if overflow { throw OperatorFailure.invalid("the packed matrix would have too many elements") }
     let buffer = try AlignedBuffer(byteCount: count * MemoryLayout<Float>.stride)
     let destination = buffer.bytes.baseAddress!.assumingMemoryBound(to: Float.self)
-    weight.withElements(Float.self) { elements in
-      guard let source = elements.baseAddress else { return }
+    defer { weight.releasePages() }
+    weight.withUnalignedBytes { elements in
+      // Packing reads elements wherever they lie.
+      guard let source = elements.baseAddress?.assumingMemoryBound(to: Float.self) else { return }
       for (index, offset) in bOffsets.enumerated() {
         pack(source + offset, destination + index * packedCount, panels: 0..<panels)
       }
@@ -140,8 +144,8 @@ extension Tensor {
   }
 }
 
-/// How a stack of products is cut into pieces: whole products when there are enough, else ranges of rows, and
-/// ranges of column panels when there are few rows.
+/// How a stack of products is cut into pieces: whole products when there are enough, else ranges of rows and of column
+/// panels, so that little of A and B is read more than once.
 struct ProductGrid {
   struct Tile {
     let batch: Int
@@ -150,26 +154,50 @@ struct ProductGrid {
   }
 
   let pieces: Int
-  private let rowSplit: WorkSplit
-  private let panelSplit: WorkSplit
+  private let rows: Int
+  private let panels: Int
+  private var rowsPerPart: Int
+  private var panelsPerPart: Int
+  private let rowParts: Int
+  private let panelParts: Int
 
-  init(rows: Int, panels: Int, depth: Int, batch: Int, threads: Int, rowTile: Int, panelWidth: Int) {
+  /// - Parameter rowCost: what preparing an element of A takes in each piece, in reads.
+  init(
+    rows: Int, panels: Int, depth: Int, batch: Int, threads: Int, rowTile: Int, panelWidth: Int,
+    rowCost: Int = 1
+  ) {
+    self.rows = rows
+    self.panels = panels
+    (rowsPerPart, panelsPerPart) = (max(1, rows), max(1, panels))
     // Eight multiply-adds count as one elementary step.
-    let rowCost = max(1, panels * panelWidth * max(1, depth) / 8)
-    let threads = threads <= 1 || batch >= threads * WorkSplit.piecesPerThread ? 1 : threads
-    rowSplit = WorkSplit(units: rows, costPerUnit: rowCost, threads: threads, granularity: rowTile)
-    if rowSplit.pieces * batch < threads {
-      let panelCost = max(1, rows * panelWidth * max(1, depth) / 8)
-      panelSplit = WorkSplit(units: panels, costPerUnit: panelCost, threads: threads)
-    } else {
-      panelSplit = WorkSplit(units: panels, costPerUnit: Int.max, threads: 1)
+    let cost = Double(rows) * Double(panels * panelWidth) * Double(max(1, depth)) / 8
+    let wanted = threads <= 1 ? 1 : (threads * WorkSplit.piecesPerThread - 1) / max(1, batch) + 1
+    let parts = min(wanted, max(1, Int(min(cost, 1e12)) / WorkSplit.minimumCost))
+    let rowUnits = (rows - 1) / rowTile + 1
+    var best = Int.max
+    for rowCount in 1...max(1, min(parts, rowUnits)) {
+      let panelCount = max(1, min(panels, (parts - 1) / rowCount + 1))
+      let height = ((rowUnits - 1) / rowCount + 1) * rowTile
+      let width = (panels - 1) / panelCount + 1
+      // The largest piece for each of its turns, 32 products at once, and what is read, 8 numbers at once.
+      let turns = (rowCount * panelCount - 1) / max(1, min(threads, parts)) + 1
+      let time =
+        turns * height * width * panelWidth / 4 + rowCount * panels * panelWidth + panelCount * rows * rowCost
+      if time < best {
+        best = time
+        (rowsPerPart, panelsPerPart) = (height, width)
+      }
     }
-    pieces = batch * rowSplit.pieces * panelSplit.pieces
+    rowParts = rows <= 0 ? 0 : (rows - 1) / rowsPerPart + 1
+    panelParts = panels <= 0 ? 0 : (panels - 1) / panelsPerPart + 1
+    pieces = batch * rowParts * panelParts
   }
 
   func tile(_ piece: Int) -> Tile {
-    let (rest, panel) = piece.quotientAndRemainder(dividingBy: panelSplit.pieces)
-    let (batch, row) = rest.quotientAndRemainder(dividingBy: rowSplit.pieces)
-    return Tile(batch: batch, rows: rowSplit.range(of: row), panels: panelSplit.range(of: panel))
+    let (rest, panel) = piece.quotientAndRemainder(dividingBy: panelParts)
+    let (batch, row) = rest.quotientAndRemainder(dividingBy: rowParts)
+    return Tile(
+      batch: batch, rows: (row * rowsPerPart)..<min(rows, (row + 1) * rowsPerPart),
+      panels: (panel * panelsPerPart)..<min(panels, (panel + 1) * panelsPerPart))
   }
 }

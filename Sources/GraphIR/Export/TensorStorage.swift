@@ -49,7 +49,7 @@ final class ExternalTensors: TensorStorage {
     do throws(FileError) {
       try file?.align(to: Self.alignment)
       let offset = file?.count ?? 0
-      try tensor.withBytes { bytes throws(FileError) in try file?.append(bytes) }
+      try tensor.withUnalignedBytes { bytes throws(FileError) in try file?.append(bytes) }
       return offset
     } catch {
       throw .file("\(error)")

@@ -24,7 +24,9 @@ struct GraphImporter {
   }
 
   /// - Throws: `GraphError`.
-  mutating func graph(_ message: consuming Onnx_GraphProto) throws(GraphError) -> Graph {
+  mutating func graph(
+    _ message: consuming Onnx_GraphProto, weights: FileWeights? = nil
+  ) throws(GraphError) -> Graph {
     var graph = Graph(name: message.name)
     graph.documentation = message.docString
     graph.metadata = Self.metadata(message.metadataProps)
@@ -34,7 +36,7 @@ struct GraphImporter {
     }
     scopes.append(Scope(graph: graph))
     for input in message.input { try addInput(input.name) }
-    try addInitializers(&message)
+    try addInitializers(&message, weights)
     try addNodes(message.node)
     let outputs = message.output
     for output in outputs {
@@ -116,12 +118,14 @@ struct GraphImporter {
     return inner
   }
 
-  private mutating func addInitializers(_ message: inout Onnx_GraphProto) throws(GraphError) {
+  private mutating func addInitializers(
+    _ message: inout Onnx_GraphProto, _ weights: FileWeights?
+  ) throws(GraphError) {
     var tensors = message.initializer
     message.initializer = []
     for index in tensors.indices {
       let id = try provideConstant(tensors[index].name)
-      try setConstant(id, tensors[index])
+      try setConstant(id, tensors[index], weights, index)
       tensors[index] = Onnx_TensorProto()
     }
     for sparse in message.sparseInitializer {
@@ -145,9 +149,9 @@ struct GraphImporter {
   }
 
   private mutating func setConstant(
-    _ id: ValueID, _ message: Onnx_TensorProto
+    _ id: ValueID, _ message: Onnx_TensorProto, _ weights: FileWeights?, _ index: Int
   ) throws(GraphError) {
-    let tensor = try tensor(message, name: message.name)
+    let tensor = try tensor(message, name: message.name, in: weights, index)
     let metadata = Self.metadata(message.metadataProps)
     update(id) { value in
       value.constant = tensor
@@ -227,8 +231,14 @@ struct GraphImporter {
   // MARK: Tensors
 
   /// - Parameter name: how messages call the tensor when it has no name of its own.
-  mutating func tensor(_ message: Onnx_TensorProto, name: String) throws(GraphError) -> Tensor {
+  /// - Parameter weights: where the elements are when they were left in the file, at `index`.
+  mutating func tensor(
+    _ message: Onnx_TensorProto, name: String, in weights: FileWeights? = nil, _ index: Int = 0
+  ) throws(GraphError) -> Tensor {
     do throws(ONNXFormatError) {
+      if let weights, let range = weights.ranges[index] {
+        return try decoder.tensor(message, mapped: weights.file, range)
+      }
       return try decoder.tensor(message)
     } catch {
       let error = GraphError(error)

@@ -3,6 +3,9 @@ import Tensors
 
 extension Model {
   /// The model in the file at `path`; tensors with external data are read from files in the same directory.
+  ///
+  /// Large tensors stay in their files, which are mapped while the model, or what was compiled of it, lives: the files
+  /// may be replaced or deleted, but not changed in place.
   /// - Throws: `GraphError`.
   public static func load(path: String, limits: LoadLimits = .init()) throws(GraphError) -> Model {
     let file: MappedFile
@@ -11,8 +14,15 @@ extension Model {
     } catch {
       throw .file("\(error)")
     }
-    defer { withExtendedLifetime(file) {} }
-    return try load(file.bytes, directory: FileBytes.directory(of: path), limits: limits)
+    let decoded: (model: Onnx_ModelProto, weights: LiftedWeights)
+    do throws(ONNXFormatError) {
+      decoded = try ModelFile.decodeLifting(file.bytes, limits: limits)
+    } catch {
+      throw GraphError(error)
+    }
+    return try ModelImporter.model(
+      decoded.model, decoder: TensorDecoder(directory: FileBytes.directory(of: path), limits: limits),
+      weights: FileWeights(file: file, ranges: decoded.weights.ranges))
   }
 
   /// The model that `bytes` encode.

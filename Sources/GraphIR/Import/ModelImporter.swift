@@ -1,10 +1,17 @@
 import ONNXFormat
+import Tensors
+
+/// Elements of the main graph's initializers that were left in the model's file, by the initializer's place.
+struct FileWeights {
+  let file: MappedFile
+  let ranges: [Int: Range<Int>]
+}
 
 /// Makes a `Model` of a `ModelProto`.
 enum ModelImporter {
   /// - Throws: `GraphError`.
   static func model(
-    _ message: consuming Onnx_ModelProto, decoder: TensorDecoder
+    _ message: consuming Onnx_ModelProto, decoder: TensorDecoder, weights: FileWeights? = nil
   ) throws(GraphError) -> Model {
     let irVersion = Int(message.irVersion)
     if !Model.irVersions.contains(irVersion) { throw .unsupportedIRVersion(irVersion) }
@@ -15,7 +22,8 @@ enum ModelImporter {
     let graphMessage = message.graph
     message.clearGraph()
 
-    var model = Model(graph: try importer.graph(graphMessage), irVersion: irVersion, opsets: opsets)
+    var model = Model(
+      graph: try importer.graph(graphMessage, weights: weights), irVersion: irVersion, opsets: opsets)
     model.producerName = message.producerName
     model.producerVersion = message.producerVersion
     model.domain = message.domain

@@ -43,6 +43,8 @@ extension Passes {
 
   /// What equal tensors have in common and unequal ones hardly ever.
   private struct ConstantKey: Hashable {
+    private static let sampleBytes = 4096
+
     let type: ElementType
     let shape: Shape
     let sample: Int
@@ -52,7 +54,10 @@ extension Passes {
       shape = tensor.shape
       var hasher = Hasher()
       if let strings = tensor.strings { hasher.combine(strings) }
-      tensor.withBytes { hasher.combine(bytes: $0) }
+      // The whole of a large one would have to be read from its file.
+      tensor.withUnalignedBytes {
+        hasher.combine(bytes: UnsafeRawBufferPointer(rebasing: $0.prefix(Self.sampleBytes)))
+      }
       sample = hasher.finalize()
     }
   }
