@@ -33,6 +33,11 @@ public enum Batching: Sendable, Equatable {
     FusedOperator.gemm: { try RowRules.gemm(&$0) },
     FusedOperator.conv: { try RowRules.leading(&$0, rows: [0]) },
     FusedOperator.scaleShift: { try RowRules.leading(&$0, rows: [0]) },
+    FusedOperator.attention: { try RowRules.attention(&$0) },
+    FusedOperator.addLayerNormalization: { context in
+      if try context.node.int("axis", default: -1) == 0 { throw RowMixing("it works along the batch") }
+      try RowRules.leading(&context, rows: [0, 1])
+    },
     FusedOperator.quantizedMatMul: { try RowRules.matMul(&$0, 0, 3) },
     FusedOperator.quantizedConv: { try RowRules.leading(&$0, rows: [0]) },
     FusedOperator.quantizedAdd: { try RowRules.leading(&$0, rows: [0, 3]) },

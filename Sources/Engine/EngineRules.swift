@@ -12,6 +12,10 @@ enum FusedOperator {
   static let conv = OperatorName(domain: domain, type: "Conv")
   /// x, scale, shift: BatchNormalization with constants, and what else is one number for each channel.
   static let scaleShift = OperatorName(domain: domain, type: "ScaleShift")
+  /// q, k, v and a mask that broadcasts along all axes: softmax(q kᵀ scale + mask) v, as ai.onnx's Attention.
+  static let attention = OperatorName(domain: domain, type: "Attention")
+  /// x, residual, scale, bias: LayerNormalization of x + residual; output 1 is the sum.
+  static let addLayerNormalization = OperatorName(domain: domain, type: "AddLayerNormalization")
   /// x, w, w_scale, w_zero_point, bias: rows of float32 x are quantized on the way.
   static let dynamicMatMul = OperatorName(domain: domain, type: "DynamicQuantizedMatMul")
   /// Its attribute: not 0 when the rows of each request have a scale of their own.
@@ -57,6 +61,8 @@ extension EngineTable {
       fusedRule(FusedOperator.gemm, like: "Gemm", inputs: 2...3, seen: [0, 1, 2]),
       fusedRule(FusedOperator.conv, like: "Conv", inputs: 2...3, seen: [0, 1, 2]),
       fusedRule(FusedOperator.scaleShift, like: "Relu", inputs: 3...3, seen: [0]),
+      fusedRule(FusedOperator.attention, like: "Attention", inputs: 3...4, seen: [0, 1, 2]),
+      addLayerNormalizationRule,
       fusedRule(FusedOperator.dynamicMatMul, like: "MatMulInteger", inputs: 3...5, seen: [0, 1]),
       fusedRule(FusedOperator.quantizedMatMul, like: "MatMulInteger", inputs: 2...9, seen: [0, 3]),
       fusedRule(FusedOperator.quantizedConv, like: "ConvInteger", inputs: 2...9, seen: [0, 3]),
@@ -76,6 +82,14 @@ extension EngineTable {
     ].compactMap { $0 }
     return Dictionary(uniqueKeysWithValues: rules.map { ($0.op, $0) })
   }()
+
+  private static let addLayerNormalizationRule = OperatorRule(
+    FusedOperator.addLayerNormalization, inputs: 3...4, outputs: 1...2, attributes: ["axis", "epsilon"]
+  ) { context throws(GraphError) in
+    guard let type = context.valueType(0) else { return }
+    context.setOutput(0, type)
+    context.setOutput(1, type)
+  }
 
   /// A rule that takes the output's shape from another operator's rule, which sees only the inputs `seen`.
   /// 8-bit products give float32, or the type of input 8, their zero point, when that is there.

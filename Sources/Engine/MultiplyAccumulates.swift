@@ -24,6 +24,11 @@ extension Program {
       return output.elementCount * (shape(1).map { $0.product(1..<$0.rank) } ?? 0)
     case "QLinearConv", FusedOperator.quantizedConv, FusedOperator.quantizedConvNHWC:
       return output.elementCount * (shape(3).map { $0.product(1..<$0.rank) } ?? 0)
+    case FusedOperator.attention:
+      // Of rank 3, or rank 4: scores and mixed values take as many each.
+      guard let keys = shape(1), keys.rank >= 3 else { return 0 }
+      let queries = (shape(0)?.elementCount ?? 0) + output.elementCount
+      return queries * keys[keys.rank - 2]
     case "ConvTranspose":
       return (shape(0)?.elementCount ?? 0) * (shape(1).map { $0.product(1..<$0.rank) } ?? 0)
     case "RNN", "GRU", "LSTM", "com.microsoft.DynamicQuantizeLSTM":

@@ -4,8 +4,11 @@ import Tensors
 /// Gives every value of a graph its type, as the rules tell it with symbolic extents. Unlike the inference of
 /// `GraphIR` it knows the engine's own operators.
 enum TypePropagation {
+  /// - Parameter namesUnknown: whether extents that nobody knows get names of their own, so that values whose extents
+  ///   follow from them can be told to have equal ones. Not for graphs that leave the compiler.
   /// - Throws: `EngineError` that names the node.
-  static func run(_ graph: inout Graph) throws(EngineError) {
+  static func run(_ graph: inout Graph, namesUnknown: Bool = false) throws(EngineError) {
+    if namesUnknown { for id in graph.inputs { graph[id].type = named(graph[id].type, id) } }
     var elements = [[Dimension]?](repeating: nil, count: graph.values.count)
     for node in graph.nodes {
       // A copy of the graph that outlives the call would make each change below copy all values.
@@ -25,9 +28,18 @@ enum TypePropagation {
       }
       for (index, id) in node.outputs.enumerated() where !id.isNone {
         elements[Int(id.index)] = context.outputElements[index]
-        graph[id].type = merge(declared: graph[id].type, inferred: context.outputTypes[index])
+        let type = merge(declared: graph[id].type, inferred: context.outputTypes[index])
+        graph[id].type = namesUnknown ? named(type, id) : type
       }
     }
+  }
+
+  private static func named(_ type: ValueType?, _ id: ValueID) -> ValueType? {
+    guard let tensor = type?.tensor, let dimensions = tensor.dimensions else { return type }
+    let names = dimensions.enumerated().map { axis, dimension in
+      dimension == .unknown ? Dimension.symbol("extent \(axis) of value \(id.index)") : dimension
+    }
+    return .tensor(TensorType(tensor.element, names))
   }
 
   private static func type(of id: ValueID, _ graph: Graph) -> ValueType? {

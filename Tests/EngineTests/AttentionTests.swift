@@ -69,6 +69,39 @@ import Testing
     }
   }
 
+  /// Lengths around the blocks of queries and keys that are computed at once, against plain loops: causal, with a mask
+  /// that is shorter than the keys, with a cap, and with the number of keys of each request.
+  @Test(arguments: [1, 48, 49, 255, 256, 257, 600]) func streamedAgreesWithDouble(length: Int) throws {
+    var numbers = NumberSequence(seed: 15)
+    let q = try numbers.tensor([2, 4, length, 5])
+    let k = try numbers.tensor([2, 2, length, 5])
+    let v = try numbers.tensor([2, 2, length, 3])
+    let boolean = try Tensor(
+      shape: [length, length], (0..<(length * length)).map { _ in numbers.next() > -0.5 })
+    let keys = max(1, length - 3)
+    let short = try numbers.tensor([1, length, keys])
+    let cases: [([Tensor?], Attributes)] = [
+      ([q, k, v], [:]), ([q, k, v], ["is_causal": .int(1)]), ([q, k, v, boolean], [:]),
+      ([q, k, v, short], ["is_causal": .int(1), "softcap": .float(0.7)]),
+      ([q, k, v, nil, nil, nil, ints(length / 2 + 1, length)], ["scale": .float(2)]),
+    ]
+    for (inputs, attributes) in cases {
+      let single = try [1, 2, 5].map {
+        try OperatorRunner.run("Attention", inputs, attributes, threads: $0)[0].array(of: Float.self)
+      }
+      #expect(single[0] == single[1] && single[0] == single[2])
+      let wide = try inputs.map { input -> Tensor? in
+        guard let input, input.type == .float32 else { return input }
+        return try Tensor(shape: input.shape, input.array(of: Float.self).map(Double.init))
+      }
+      let double = try OperatorRunner.run("Attention", wide, attributes)[0].array(of: Double.self)
+      #expect(
+        zip(single[0], double).allSatisfy {
+          abs(Double($0) - $1) <= 1e-5 || $0.isNaN && $1.isNaN
+        })
+    }
+  }
+
   /// The same numbers as heads side by side in rank 3, and with the past kept in scratch memory only.
   @Test func ranksAgree() throws {
     var numbers = NumberSequence(seed: 5)

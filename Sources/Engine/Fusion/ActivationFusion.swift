@@ -46,15 +46,22 @@ extension Fusion {
     return (isTanhGelu ? "GeluTanh" : node.op.type, activation.alpha, activation.beta)
   }
 
-  /// x / sqrt(2) -> Erf -> + 1 -> times x -> times 0.5, in the orders that exporters write: one Gelu.
-  static func joinErfGelu(_ graph: inout Graph) throws -> Int {
+  /// x / sqrt(2) -> Erf -> + 1 -> times x -> times 0.5, in the orders that exporters write, or the same with Tanh of
+  /// sqrt(2 / pi) (x + 0.044715 x^3): one Gelu. x times Sigmoid(alpha x): one Swish; x times HardSigmoid: one HardSwish.
+  static func joinSpelledActivations(_ graph: inout Graph) throws -> Int {
     let view = FusionView(graph)
-    var patch = GraphPatch("join Gelu", for: graph)
+    var patch = GraphPatch("join spelled activations", for: graph)
     var changes = 0
     for (index, node) in graph.nodes.enumerated() where node.op == "Mul" {
-      guard view.element(node.outputs[0]) == .float32, let match = gelu(node, view) else { continue }
+      guard view.element(node.outputs[0]) == .float32, let match = gelu(node, view) ?? gated(node, view)
+      else {
+        continue
+      }
       patch.replace(
-        index, with: Node(name: node.name, op: "Gelu", inputs: [match.input], outputs: node.outputs))
+        index,
+        with: Node(
+          name: node.name, op: match.op, inputs: [match.input], outputs: node.outputs,
+          attributes: match.attributes))
       for inner in match.nodes { patch.remove(inner) }
       changes += 1
     }
@@ -62,42 +69,110 @@ extension Fusion {
     return changes
   }
 
-  private static func gelu(_ node: Node, _ view: FusionView) -> (input: ValueID, nodes: [Int])? {
-    // (x * (erf + 1)) * 0.5
-    if let half = constantFactor(node, view), half.value == 0.5,
-      let product = view.soleWriter(half.other, "Mul")
-    {
-      for side in 0...1 {
-        if let sum = erfPlusOne(product.node.inputs[side], of: product.node.inputs[1 - side], view) {
-          return (product.node.inputs[1 - side], sum + [product.index])
-        }
-      }
-    }
-    // (x * 0.5) * (erf + 1)
+  private struct SpelledActivation {
+    let op: OperatorName
+    let input: ValueID
+    let nodes: [Int]
+    var attributes: Attributes = [:]
+  }
+
+  /// x * Sigmoid(alpha x) and x * HardSigmoid(x).
+  private static func gated(_ node: Node, _ view: FusionView) -> SpelledActivation? {
     for side in 0...1 {
-      guard let scaled = view.soleWriter(node.inputs[side], "Mul"),
-        let half = constantFactor(scaled.node, view), half.value == 0.5,
-        let sum = erfPlusOne(node.inputs[1 - side], of: half.other, view)
+      let x = node.inputs[1 - side]
+      guard let gate = view.soleWriter(node.inputs[side], "Sigmoid", "HardSigmoid") else { continue }
+      let inner = gate.node.inputs[0]
+      if gate.node.op == "HardSigmoid" {
+        guard inner == x, abs((gate.node.attributes.float("alpha") ?? 0.2) - 1.0 / 6) < 1e-6,
+          (gate.node.attributes.float("beta") ?? 0.5) == 0.5
+        else { continue }
+        return SpelledActivation(op: "HardSwish", input: x, nodes: [gate.index])
+      }
+      if inner == x { return SpelledActivation(op: "Swish", input: x, nodes: [gate.index]) }
+      guard let scaled = view.soleWriter(inner, "Mul"), let alpha = constantOperand(scaled.node, view),
+        alpha.other == x
       else { continue }
-      return (half.other, sum + [scaled.index])
+      return SpelledActivation(
+        op: "Swish", input: x, nodes: [gate.index, scaled.index], attributes: ["alpha": .float(alpha.value)])
     }
     return nil
   }
 
-  /// The nodes of `erf(x / sqrt(2)) + 1` when `id` is that.
-  private static func erfPlusOne(_ id: ValueID, of x: ValueID, _ view: FusionView) -> [Int]? {
-    guard let sum = view.soleWriter(id, "Add"), let one = constantFactor(sum.node, view), one.value == 1,
-      let erf = view.soleWriter(one.other, "Erf"),
-      let scaled = view.soleWriter(erf.node.inputs[0], "Div", "Mul"), scaled.node.inputs[0] == x,
-      let factor = view.scalar(scaled.node.inputs[1])
-    else { return nil }
-    let wanted = scaled.node.op == "Div" ? Float(2).squareRoot() : Float(0.5).squareRoot()
-    return abs(factor - wanted) < 1e-4 ? [sum.index, erf.index, scaled.index] : nil
+  private static func gelu(_ node: Node, _ view: FusionView) -> SpelledActivation? {
+    // (x * (1 + f)) * 0.5
+    if let half = constantOperand(node, view), half.value == 0.5,
+      let product = view.soleWriter(half.other, "Mul")
+    {
+      for side in 0...1 {
+        let x = product.node.inputs[1 - side]
+        if let match = gelu(x, gate: product.node.inputs[side], [product.index], view) { return match }
+      }
+    }
+    // (x * 0.5) * (1 + f), and x * (0.5 * (1 + f))
+    for side in 0...1 {
+      guard let scaled = view.soleWriter(node.inputs[side], "Mul"),
+        let half = constantOperand(scaled.node, view), half.value == 0.5
+      else { continue }
+      let other = node.inputs[1 - side]
+      if let match = gelu(half.other, gate: other, [scaled.index], view) { return match }
+      if let match = gelu(other, gate: half.other, [scaled.index], view) { return match }
+    }
+    return nil
   }
 
-  private static func constantFactor(_ node: Node, _ view: FusionView) -> (value: Float, other: ValueID)? {
-    for side in 0...1 {
-      if let value = view.scalar(node.inputs[side]) { return (value, node.inputs[1 - side]) }
+  /// `gate` is 1 + erf(x / sqrt(2)), or 1 + tanh(…).
+  private static func gelu(
+    _ x: ValueID, gate: ValueID, _ nodes: [Int], _ view: FusionView
+  ) -> SpelledActivation? {
+    guard let sum = view.soleWriter(gate, "Add"), let one = constantOperand(sum.node, view), one.value == 1,
+      let function = view.soleWriter(one.other, "Erf", "Tanh")
+    else { return nil }
+    let nodes = nodes + [sum.index, function.index]
+    let argument = function.node.inputs[0]
+    if function.node.op == "Erf" {
+      guard let scaled = scaled(argument, by: Float(0.5).squareRoot(), view), scaled.input == x else {
+        return nil
+      }
+      return SpelledActivation(op: "Gelu", input: x, nodes: nodes + [scaled.index])
+    }
+    guard let scaled = scaled(argument, by: (2 / Float.pi).squareRoot(), view),
+      let cubic = view.soleWriter(scaled.input, "Add")
+    else { return nil }
+    for side in 0...1 where cubic.node.inputs[side] == x {
+      guard let factor = view.soleWriter(cubic.node.inputs[1 - side], "Mul"),
+        let number = constantOperand(factor.node, view), abs(number.value - 0.044715) < 1e-5,
+        let power = cube(number.other, of: x, view)
+      else { continue }
+      return SpelledActivation(
+        op: "Gelu", input: x, nodes: nodes + [scaled.index, cubic.index, factor.index] + power,
+        attributes: ["approximate": .string("tanh")])
+    }
+    return nil
+  }
+
+  /// What `id` is `factor` times of, or what it is the quotient of by one over `factor`.
+  private static func scaled(_ id: ValueID, by factor: Float, _ view: FusionView) -> (
+    index: Int, input: ValueID
+  )? {
+    guard let (index, node) = view.soleWriter(id, "Mul", "Div") else { return nil }
+    if node.op == "Div" {
+      guard let divisor = view.scalar(node.inputs[1]), abs(divisor - 1 / factor) < 1e-4 else { return nil }
+      return (index, node.inputs[0])
+    }
+    guard let number = constantOperand(node, view), abs(number.value - factor) < 1e-4 else { return nil }
+    return (index, number.other)
+  }
+
+  /// The nodes of x^3: Pow, or two products.
+  private static func cube(_ id: ValueID, of x: ValueID, _ view: FusionView) -> [Int]? {
+    guard let (index, node) = view.soleWriter(id, "Pow", "Mul") else { return nil }
+    if node.op == "Pow" {
+      return node.inputs[0] == x && view.scalarValue(node.inputs[1]) == 3 ? [index] : nil
+    }
+    for side in 0...1 where node.inputs[side] == x {
+      if let square = view.soleWriter(node.inputs[1 - side], "Mul"), square.node.inputs == [x, x] {
+        return [index, square.index]
+      }
     }
     return nil
   }

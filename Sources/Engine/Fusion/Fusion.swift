@@ -18,8 +18,11 @@ enum Fusion {
     }
     changes += try dequantizeConstants(&graph, folder) { _ in true }
     if isEnabled {
-      changes += try joinErfGelu(&graph)
+      changes += try joinSpelledActivations(&graph)
+      changes += try joinLayerNormalizations(&graph)
+      changes += try joinAttention(&graph)
       changes += try joinBiases(&graph)
+      changes += try joinNormalizedSums(&graph)
       changes += try joinScaleShifts(&graph)
       changes += try joinActivations(&graph)
       changes += try joinQuantizedResults(&graph)
@@ -57,6 +60,13 @@ struct FusionView {
   init(_ graph: Graph) {
     self.graph = graph
     uses = GraphUses(graph)
+  }
+
+  /// A view that can tell whether values have equal shapes where nobody knows their extents.
+  static func comparingShapes(_ graph: Graph) throws -> FusionView {
+    var named = graph
+    try TypePropagation.run(&named, namesUnknown: true)
+    return FusionView(named)
   }
 
   /// The node that gives `id`, when it is one of `ops`.

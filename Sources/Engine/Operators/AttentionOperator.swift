@@ -1,6 +1,5 @@
 import CKernels
 import GraphIR
-import Glibc
 import Tensors
 
 extension EngineTable {
@@ -13,6 +12,9 @@ extension EngineTable {
       // Values may have another float type than queries and keys.
       for input in 0..<3 { try source.element(input, in: .single) }
       return AttentionOperator(attributes: try AttentionAttributes(source.node))
+    },
+    OperatorEntry(FusedOperator.attention, types: .single, widensHalves: false) { source in
+      AttentionOperator(attributes: try AttentionAttributes(source.node), broadcastsMask: true)
     },
     OperatorEntry("RotaryEmbedding", types: .floats) { source in
       let attributes = try RotaryEmbeddingAttributes(source.node)
@@ -57,101 +59,77 @@ struct HeadLayout {
   @inline(__always) func offset(_ batch: Int, _ head: Int) -> Int { batch * batchStride + head * headStride }
 }
 
-/// `Attention` in float32: softmax(Q Kᵀ scale + mask) V for each head, a block of queries at a time.
+/// `Attention` in float32, and `ai.adze.Attention`, whose mask broadcasts along all axes as numpy's do:
+/// softmax(Q Kᵀ scale + mask) V for each head.
 struct AttentionOperator: ShapedOperator {
-  /// Queries whose scores are held at once.
-  private static let queryBlock = 64
-
   let attributes: AttentionAttributes
+  var broadcastsMask = false
 
   func prepare(_ request: PrepareRequest) throws -> Kernel {
     let q = try HeadLayout(try request.input(0).shape, heads: attributes.queryHeads)
     let k = try HeadLayout(try request.input(1).shape, heads: attributes.keyHeads)
     let v = try HeadLayout(try request.input(2).shape, heads: attributes.keyHeads)
+    let output = try HeadLayout(try request.output().shape, heads: q.heads)
+    if output.batch * output.heads * output.length * output.size == 0 && request.outputs.count == 1 {
+      return .nothing
+    }
     var scratch = ScratchLayout()
     var phases: [Kernel.Phase] = []
-    let key = try cache(request, k, own: 1, past: 4, present: 1, &scratch, &phases)
-    let value = try cache(request, v, own: 2, past: 5, present: 2, &scratch, &phases)
-    let output = try HeadLayout(try request.output().shape, heads: q.heads)
-    var own = ScratchLayout()
+    let key = try AttentionCache.make(request, k, own: 1, past: 4, present: 1, &scratch, &phases)
+    let value = try AttentionCache.make(request, v, own: 2, past: 5, present: 2, &scratch, &phases)
     let keys = key.layout.length
+    let mask = try request.optionalInput(3).map {
+      try AttentionMask($0, input: 3, broadcastKeys: broadcastsMask ? keys : nil)
+    }
+    if broadcastsMask, let mask, mask.keys != keys {
+      throw OperatorFailure.invalid("the mask covers \(mask.keys) keys of \(keys)")
+    }
     let head = AttentionHead(
       attributes: attributes, scale: attributes.scale ?? 1 / Float(q.size).squareRoot(), q: q, key: key,
-      value: value, output: output,
-      mask: try request.optionalInput(3).map {
-        try AttentionMask($0, input: 3)
-      },
-      pastLength: request.optionalInput(4)?.shape[2] ?? 0, hasLengths: request.hasInput(6),
-      writesScores: request.hasOutput(3), block: Self.queryBlock,
-      packedKeys: try own.add(floats: adze_gemm_f32_packed_count(Kernels.table, q.size, keys)),
-      packedValues: try own.add(floats: adze_gemm_f32_packed_count(Kernels.table, keys, v.size)),
-      scores: try own.add(floats: min(Self.queryBlock, q.length), keys))
+      value: value, output: output, mask: mask, pastLength: request.optionalInput(4)?.shape[2] ?? 0,
+      hasLengths: request.hasInput(6))
+    var own = ScratchLayout()
     phases.append(
-      Kernel.Phase(pieces: q.batch * q.heads) { operands, piece in
-        try head.run(operands, batch: piece / q.heads, head: piece % q.heads)
-      })
+      request.hasOutput(3) ? try shown(head, &own) : try streamed(head, &own, threads: request.threads))
     return Kernel(
       Kernels.name("attention"), phases: phases, sharedScratch: scratch.byteCount,
       threadScratch: own.byteCount)
   }
 
-  /// Where keys or values are read: at the input itself, or joined with the past in an output or scratch memory.
-  private func cache(
-    _ request: PrepareRequest, _ own: HeadLayout, own input: Int, past: Int, present: Int,
-    _ scratch: inout ScratchLayout, _ phases: inout [Kernel.Phase]
-  ) throws -> AttentionCache {
-    let pastLayout = try request.optionalInput(past).map { try HeadLayout($0.shape, heads: nil) }
-    let isWritten = request.hasOutput(present)
-    if pastLayout == nil && !isWritten { return AttentionCache(layout: own, place: .input(input)) }
-    let pastLength = pastLayout?.length ?? 0
-    let layout = try HeadLayout([own.batch, own.heads, pastLength + own.length, own.size], heads: nil)
-    let place: AttentionCache.Place =
-      isWritten
-      ? .output(present)
-      : .scratch(try scratch.add(floats: layout.batch, layout.heads, layout.length, layout.size))
-    let joined = AttentionCache(layout: layout, place: place)
-    phases.append(
-      Kernel.Phase(pieces: own.batch) { operands, batch in
-        for head in 0..<own.heads {
-          let target = joined.writable(operands) + layout.offset(batch, head)
-          if let pastLayout {
-            let source: UnsafePointer<Float> = operands.input(past)
-            target.update(from: source + pastLayout.offset(batch, head), count: pastLength * own.size)
-          }
-          let source: UnsafePointer<Float> = operands.input(input) + own.offset(batch, head)
-          for place in 0..<own.length {
-            (target + (pastLength + place) * own.size).update(
-              from: source + place * own.step, count: own.size)
-          }
-        }
-      })
-    return joined
-  }
-}
-
-/// The keys or values of all heads.
-struct AttentionCache {
-  enum Place { case input(Int), output(Int), scratch(Int) }
-
-  let layout: HeadLayout
-  let place: Place
-
-  func readable(_ operands: KernelOperands) -> UnsafePointer<Float> {
-    if case .input(let index) = place { return operands.input(index) }
-    return UnsafePointer(writable(operands))
+  private func shown(_ head: AttentionHead, _ own: inout ScratchLayout) throws -> Kernel.Phase {
+    let shown = try ShownAttention(head, &own)
+    let heads = head.q.heads
+    return Kernel.Phase(pieces: head.q.batch * heads) { operands, piece in
+      shown.run(operands, batch: piece / heads, head: piece % heads)
+    }
   }
 
-  func writable(_ operands: KernelOperands) -> UnsafeMutablePointer<Float> {
-    switch place {
-    case .input(let index): UnsafeMutablePointer(mutating: operands.input(index, as: Float.self))
-    case .output(let index): operands.output(index)
-    case .scratch(let offset): (operands.sharedScratch + offset).assumingMemoryBound(to: Float.self)
+  /// Heads are split further, by queries, when there are few of them.
+  private func streamed(_ head: AttentionHead, _ own: inout ScratchLayout, threads: Int) throws
+    -> Kernel.Phase
+  {
+    let streamed = try StreamedAttention(head, &own)
+    let (heads, length) = (head.q.heads, head.q.length)
+    let wanted =
+      threads <= 1 ? 1 : (threads * WorkSplit.piecesPerThread - 1) / max(1, head.q.batch * heads) + 1
+    // Each part packs keys and values again, which has to be little beside its products.
+    let queries = max(4 * StreamedAttention.queryBlock, (length - 1) / wanted + 1)
+    let parts = (length - 1) / queries + 1
+    let cost = min(queries, length) * head.key.layout.length * (head.q.size + head.value.layout.size) / 8
+    let split = WorkSplit(units: head.q.batch * heads * parts, costPerUnit: cost, threads: threads)
+    return Kernel.Phase(pieces: split.pieces) { operands, piece in
+      for unit in split.range(of: piece) {
+        let (place, part) = unit.quotientAndRemainder(dividingBy: parts)
+        streamed.run(
+          operands, batch: place / heads, head: place % heads,
+          queries: (part * queries)..<min(length, (part + 1) * queries))
+      }
     }
   }
 }
 
-/// What one head computes.
-private struct AttentionHead {
+/// What all heads of one attention share.
+struct AttentionHead {
   let attributes: AttentionAttributes
   let scale: Float
   let q: HeadLayout
@@ -161,119 +139,18 @@ private struct AttentionHead {
   let mask: AttentionMask?
   let pastLength: Int
   let hasLengths: Bool
-  let writesScores: Bool
-  let block: Int
-  /// Places in the thread's scratch memory.
-  let packedKeys: Int
-  let packedValues: Int
-  let scores: Int
 
-  func run(_ operands: KernelOperands, batch: Int, head: Int) throws {
-    let keys = key.layout.length
-    let valueSize = value.layout.size
-    let sharedHead = head / (q.heads / key.layout.heads)
-    func scratch(_ offset: Int) -> UnsafeMutablePointer<Float> {
-      (operands.threadScratch + offset).assumingMemoryBound(to: Float.self)
-    }
-    let panel = Kernels.current.gemm_f32_panel
-    let (keyPanels, valuePanels) = ((keys + panel - 1) / panel, (valueSize + panel - 1) / panel)
-    Kernels.current.pack_b_f32(
-      key.readable(operands) + key.layout.offset(batch, sharedHead), 1, key.layout.step, q.size, keys,
-      scratch(packedKeys), 0, keyPanels)
-    Kernels.current.pack_b_f32(
-      value.readable(operands) + value.layout.offset(batch, sharedHead), value.layout.step, 1, keys,
-      valueSize,
-      scratch(packedValues), 0, valuePanels)
-    let visible = hasLengths ? operands.input(6, as: Int.self)[batch] : keys
-    var first = 0
-    while first < q.length {
-      let count = min(block, q.length - first)
-      var product = adze_gemm_f32(
-        m: count, n: keys, k: q.size,
-        a: operands.input(0, as: Float.self) + q.offset(batch, head) + first * q.step, a_row_stride: q.step,
-        a_column_stride: 1, b_packed: scratch(packedKeys), c: scratch(scores), c_row_stride: keys,
-        accumulates: false, epilogue: .none)
-      Kernels.current.gemm_f32(&product, 0, count, 0, keyPanels)
-      for row in 0..<count {
-        finish(
-          scratch(scores) + row * keys, operands, batch: batch, head: head, query: first + row,
-          visible: visible)
-      }
-      var result = adze_gemm_f32(
-        m: count, n: valueSize, k: keys, a: scratch(scores), a_row_stride: keys, a_column_stride: 1,
-        b_packed: scratch(packedValues),
-        c: operands.output(0, as: Float.self) + output.offset(batch, head) + first * output.step,
-        c_row_stride: output.step, accumulates: false, epilogue: .none)
-      Kernels.current.gemm_f32(&result, 0, count, 0, valuePanels)
-      first += count
-    }
+  /// The head of keys and values that query head `head` reads.
+  @inline(__always) func sharedHead(_ head: Int) -> Int { head / (q.heads / key.layout.heads) }
+
+  /// The keys that any query of `batch` sees.
+  @inline(__always) func visibleKeys(_ operands: KernelOperands, batch: Int) -> Int {
+    let keys = min(key.layout.length, mask?.keys ?? Int.max)
+    return hasLengths ? min(max(operands.input(6, as: Int.self)[batch], 0), keys) : keys
   }
 
-  /// Turns the products of one query with all keys into probabilities.
-  private func finish(
-    _ row: UnsafeMutablePointer<Float>, _ operands: KernelOperands, batch: Int, head: Int, query: Int,
-    visible: Int
-  ) {
-    let keys = key.layout.length
-    Kernels.current.affine_f32(row, row, keys, scale, 0)
-    show(.product, row, operands, batch, head, query)
-    if attributes.softcap > 0 {
-      let cap = attributes.softcap
-      Kernels.current.affine_f32(row, row, keys, 1 / cap, 0)
-      Kernels.current.tanh_f32(row, row, keys, 0, 0)
-      Kernels.current.affine_f32(row, row, keys, cap, 0)
-    }
-    show(.capped, row, operands, batch, head, query)
-    mask?.apply(operands, row, batch: batch, head: head, query: query)
-    var end = min(max(visible, 0), mask?.keys ?? keys)
-    if attributes.isCausal { end = min(end, pastLength + query + 1) }
-    for index in end..<keys { row[index] = -.infinity }
-    show(.masked, row, operands, batch, head, query)
-    Kernels.current.softmax_f32(row, row, keys)
-    show(.probabilities, row, operands, batch, head, query)
-  }
-
-  private func show(
-    _ stage: AttentionAttributes.ScoreOutput, _ row: UnsafePointer<Float>, _ operands: KernelOperands,
-    _ batch: Int, _ head: Int, _ query: Int
-  ) {
-    if !writesScores || attributes.scoreOutput != stage { return }
-    let keys = key.layout.length
-    let target: UnsafeMutablePointer<Float> = operands.output(3)
-    (target + ((batch * q.heads + head) * q.length + query) * keys).update(from: row, count: keys)
-  }
-}
-
-/// What is added to the scores, or, when boolean, which of them count. Keys beyond the mask's last do not.
-struct AttentionMask {
-  let input: Int
-  let isBool: Bool
-  private let access: ElementAccess
-  /// The keys that the mask speaks of.
-  let keys: Int
-  private let strides: [Int]
-
-  init(_ type: OperandType, input: Int) throws {
-    self.input = input
-    isBool = type.element == .bool
-    access = try ElementAccess(type.element)
-    let shape = type.shape
-    let own = shape.strides
-    keys = shape[shape.rank - 1]
-    strides = (0..<3).map { axis in
-      let place = axis - (4 - shape.rank)
-      return place < 0 || shape[place] == 1 ? 0 : own[place]
-    }
-  }
-
-  func apply<Element: BinaryFloatingPoint>(
-    _ operands: KernelOperands, _ row: UnsafeMutablePointer<Element>, batch: Int, head: Int, query: Int
-  ) {
-    let start = batch * strides[0] + head * strides[1] + query * strides[2]
-    let mask = operands.rawInput(input)
-    for index in 0..<keys {
-      let value = access.read(mask, start + index)
-      row[index] = isBool ? (value != 0 ? row[index] : -.infinity) : row[index] + Element(value)
-    }
+  /// How many of `visible` keys query `query` sees.
+  @inline(__always) func visibleKeys(_ visible: Int, query: Int) -> Int {
+    attributes.isCausal ? min(visible, pastLength + query + 1) : visible
   }
 }

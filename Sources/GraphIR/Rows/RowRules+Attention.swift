@@ -7,7 +7,7 @@ extension RowRules {
     .merging(family(["TensorScatter"], tensorScatter)) { $1 }
 
   /// Q, K, V and the past have the batch along axis 0; the mask broadcasts to four axes.
-  private static func attention(_ context: inout RowContext) throws {
+  public static func attention(_ context: inout RowContext) throws {
     var width: Extent?
     for input in context.states.indices where context.has(input) && input != 3 {
       guard let rows = context.rows(input), rows.axis == 0, width == nil || width == rows.width else {
