@@ -8,11 +8,13 @@ struct PixelConvolution: ShapedOperator {
   private let readsChannelsFirst: Bool
   /// Where the channels lie that a shuffle would have brought into order; empty: in order.
   private let channelPlaces: [Int32]
+  private let pointwise: FloatWeight
   /// By algorithm.
   private let packed = (0...Int(ADZE_CONV2D_DEPTHWISE.rawValue)).map { _ in PackedWeights() }
 
   init(_ source: OperatorSource) throws {
     activation = try Activation(fusedInto: source.node)
+    pointwise = FloatWeight(source.options)
     readsChannelsFirst = source.node.attributes.int(FusedOperator.channelsFirst) ?? 0 != 0
     channelPlaces = Self.channelPlaces(source)
   }
@@ -34,6 +36,7 @@ struct PixelConvolution: ShapedOperator {
     let shape = try ConvolutionShape(
       request.node, input: readsChannelsFirst ? stored : stored.channelsFirst,
       weight: try request.input(1).shape, output: output.channelsFirst)
+    if let kernel = try sparseProduct(request, shape) { return kernel }
     var conv = description(shape, request)
     let table = Kernels.table
     // One image decides, so that its result does not depend on how many others come with it.
@@ -76,6 +79,23 @@ struct PixelConvolution: ShapedOperator {
       }
       withExtendedLifetime(filters) {}
     }
+  }
+
+  /// A 1 x 1 convolution as the product of all pixels with what of its filters is not zero; nil where multiplying by
+  /// all of them is faster.
+  private func sparseProduct(_ request: PrepareRequest, _ shape: ConvolutionShape) throws -> Kernel? {
+    guard shape.window.isPointwise, shape.groups == 1, !readsChannelsFirst, channelPlaces.isEmpty,
+      !request.hasInput(3), let weight = request.weight(1)
+    else { return nil }
+    var product = MatrixProduct(
+      rows: shape.batch * shape.window.outputSize, columns: shape.filters, depth: shape.channels,
+      batchOffsets: [(0, 0, 0)], bOffsets: [0], bIndex: [0])
+    product.transposesB = true
+    product.activation = activation
+    if request.hasInput(2) { product.bias = .columns(input: 2) }
+    product.aRowStride = request.pixelStrides.input(0)
+    product.cRowStride = request.pixelStrides.output
+    return try product.sparseKernel(pointwise, weight, threads: request.threads)
   }
 
   private static func name(_ algorithm: adze_conv2d_algorithm, _ shape: ConvolutionShape) -> String {
