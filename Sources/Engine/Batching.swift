@@ -42,6 +42,7 @@ public enum Batching: Sendable, Equatable {
     FusedOperator.quantizedConv: { try RowRules.leading(&$0, rows: [0]) },
     FusedOperator.quantizedAdd: { try RowRules.leading(&$0, rows: [0, 3]) },
     FusedOperator.lookup: { try RowRules.leading(&$0, rows: [0]) },
+    FusedOperator.blockMatMul: { try RowRules.packedProduct(&$0) },
     FusedOperator.dynamicMatMul: { context in
       if context.node.attributes.int(FusedOperator.perRequest) ?? 0 == 0 {
         throw RowMixing("it takes one scale for the whole batch")

@@ -48,6 +48,8 @@ enum FusedOperator {
   static let channelsFirst = "x_channels_first"
   /// Attribute of ConvNHWC: the groups by which the channels of its input would have to be shuffled first.
   static let shuffle = "x_shuffle"
+  /// com.microsoft.MatMulNBits with an activation; also what DequantizeLinear of a constant and a product become.
+  static let blockMatMul = OperatorName(domain: domain, type: "BlockMatMul")
 }
 
 extension EngineTable {
@@ -81,6 +83,8 @@ extension EngineTable {
         FusedOperator.globalAveragePoolNHWC, like: "GlobalAveragePool", inputs: 1...1, seen: [0]),
       channelsLastRule(FusedOperator.lrnNHWC, like: "LRN", inputs: 1...1, seen: [0]),
       channelsLastRule(FusedOperator.scaleShiftNHWC, like: "Relu", inputs: 3...3, seen: [0]),
+      fusedRule(
+        FusedOperator.blockMatMul, like: "com.microsoft.MatMulNBits", inputs: 3...6, seen: Array(0...5)),
     ].compactMap { $0 }
     return Dictionary(uniqueKeysWithValues: rules.map { ($0.op, $0) })
   }()

@@ -14,7 +14,7 @@ extension Program {
     func shape(_ input: Int) -> Shape? { input < step.inputs.count ? step.inputs[input]?.shape : nil }
     switch node.op {
     case "MatMul", "MatMulInteger", "QLinearMatMul", FusedOperator.matMul, FusedOperator.dynamicMatMul,
-      FusedOperator.quantizedMatMul:
+      FusedOperator.quantizedMatMul, FusedOperator.blockMatMul:
       return output.elementCount * (shape(0)?.dimensions.last ?? 0)
     case "Gemm", FusedOperator.gemm:
       guard let a = shape(0), a.rank == 2 else { return 0 }

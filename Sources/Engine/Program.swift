@@ -19,6 +19,9 @@ public struct CompileOptions: Sendable {
   /// Whether an output that is a sequence of maps from class label to score (ZipMap) becomes the matrix of scores
   /// `[batch, classes]`, with `Port.labels`.
   public var mapsAsTensors = false
+  /// The form of constant float32 matrices that products multiply by. nil: what is fastest here, by measurement where
+  /// many elements are zero. A kind: that one wherever a matrix can have it, to test or to compare.
+  public var weightForm: WeightFormKind?
 
   public init() {}
 }

@@ -31,11 +31,13 @@ struct GraphBuilder {
   func model() -> Model { Model(graph: graph, irVersion: 11, opsets: ["": 25]) }
 
   func program(
-    fuse: Bool = true, dynamicQuantization: DynamicQuantization = .perTensor
+    fuse: Bool = true, dynamicQuantization: DynamicQuantization = .perTensor,
+    weightForm: WeightFormKind? = nil
   ) throws -> Program {
     var options = CompileOptions()
     options.fuse = fuse
     options.dynamicQuantization = dynamicQuantization
+    options.weightForm = weightForm
     return try Program.compile(model(), options: options)
   }
 }

@@ -8,6 +8,8 @@ extension Fusion {
     FusedOperator.quantizedMatMul: FusedOperator.quantizedMatMul,
     FusedOperator.quantizedConv: FusedOperator.quantizedConv,
     FusedOperator.scaleShift: FusedOperator.scaleShift, FusedOperator.convNHWC: FusedOperator.convNHWC,
+    "com.microsoft.MatMulNBits": FusedOperator.blockMatMul,
+    FusedOperator.blockMatMul: FusedOperator.blockMatMul,
   ]
 
   /// A product or convolution, then a function of each element: one node.

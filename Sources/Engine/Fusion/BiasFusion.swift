@@ -5,6 +5,7 @@ extension Fusion {
   /// Where the bias of a product is among its inputs.
   private static let biasInputs: [OperatorName: Int] = [
     "MatMul": 2, FusedOperator.matMul: 2, FusedOperator.dynamicMatMul: 4, FusedOperator.quantizedMatMul: 6,
+    "com.microsoft.MatMulNBits": 5, FusedOperator.blockMatMul: 5,
   ]
 
   /// A product of matrices, then Add of a constant for each column: one node.
@@ -16,6 +17,7 @@ extension Fusion {
       guard let (product, biasInput, bias) = biasedProduct(node, view) else { continue }
       var fused = product.node
       if fused.op == "MatMul" { fused.op = FusedOperator.matMul }
+      if fused.op == "com.microsoft.MatMulNBits" { fused.op = FusedOperator.blockMatMul }
       while fused.inputs.count <= biasInput { fused.inputs.append(.none) }
       fused.inputs[biasInput] = patch.addConstant(graph[node.outputs[0]].name + "_bias", bias)
       fused.outputs = node.outputs
@@ -34,7 +36,7 @@ extension Fusion {
       guard
         let product = view.soleWriter(
           node.inputs[side], "MatMul", FusedOperator.matMul, FusedOperator.dynamicMatMul,
-          FusedOperator.quantizedMatMul),
+          FusedOperator.quantizedMatMul, "com.microsoft.MatMulNBits", FusedOperator.blockMatMul),
         let biasInput = biasInputs[product.node.op], !product.node.hasInput(biasInput),
         view.element(product.node.outputs[0]) == .float32,
         let rank = view.type(product.node.outputs[0])?.dimensions?.count,

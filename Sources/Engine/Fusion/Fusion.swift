@@ -15,6 +15,7 @@ enum Fusion {
       changes += try joinDynamicQuantization(&graph)
       changes += try joinQuantizedProducts(&graph)
       changes += try joinQuantizedChains(&graph, folder)
+      changes += try joinBlockWeights(&graph)
     }
     changes += try dequantizeConstants(&graph, folder) { _ in true }
     if isEnabled {

@@ -5,6 +5,9 @@ extension EngineTable {
   /// Operators of com.microsoft that are not written with those of ai.onnx.
   static let contribOperators: [OperatorEntry] = [
     OperatorEntry("com.microsoft.MatMulNBits", types: .single) { try PackedWeightMatMul($0) },
+    OperatorEntry(FusedOperator.blockMatMul, types: .single, widensHalves: false) {
+      try PackedWeightMatMul($0)
+    },
     OperatorEntry("com.microsoft.GatherBlockQuantized", types: .single, typedInput: 2) { source in
       GatherBlocks(attributes: try GatherBlocksAttributes(source.node))
     },

@@ -3,20 +3,22 @@ import GraphIR
 import Tensors
 
 /// `ai.adze.DynamicQuantizedMatMul`: float32 x, or each request's rows of it, get a uint8 scale and zero point as
-/// `DynamicQuantizeLinear` chooses them; the product is exact in int32 and scaled to float32.
+/// `DynamicQuantizeLinear` chooses them; the product is exact in int32 and scaled to float32. Rows are quantized by the
+/// product as it prepares them, so x is read twice at most and never stored as integers.
 struct DynamicQuantizedMatMul: ShapedOperator {
   // x, w, w_scale, w_zero_point, bias
-  private enum Input { static let (x, w, scale, zeroPoint, bias) = (0, 1, 2, 3, 4) }
+  fileprivate enum Input { static let (x, w, scale, zeroPoint, bias) = (0, 1, 2, 3, 4) }
 
   let isSigned: Bool
   let activation: Activation?
   /// The rows of each request have a scale and zero point of their own.
   let isPerRequest: Bool
-  private let packed = PackedWeights()
+  private let packed: IntegerWeight
 
   init(_ source: OperatorSource) throws {
     isSigned = try source.element(Input.w, in: .eightBit) == .int8
     activation = try Activation(fusedInto: source.node)
+    packed = IntegerWeight(source.options)
     isPerRequest = (source.node.attributes.int(FusedOperator.perRequest) ?? 0) != 0
   }
 
@@ -27,130 +29,173 @@ struct DynamicQuantizedMatMul: ShapedOperator {
     guard let weight = request.weight(Input.w), product.batchOffsets.count == 1 else {
       throw OperatorFailure.unsupported("its weight must be one constant matrix")
     }
-    let weights = IntegerPacking(product, isSigned: isSigned)
-    let buffer = try packed.get { try weights.packAll(weight) }
-    let parameters = parameters(request)
-    let layout = Layout(
-      ranges: isPerRequest ? product.rows : 1, elementCount: product.rows * product.depth,
-      start: parameters.byteCount)
-    let multiplication = multiplication(product, parameters, weights, buffer, layout, request.threads)
-    let prologue = try parameters.prologue()
+    let packing = IntegerPacking(product, isSigned: isSigned)
+    let weights = Weights(
+      form: try packed.form(packing, weight, rows: product.rows),
+      zeroPoints: try zeroPoints(request), hasScalePerColumn: try request.input(Input.scale).elementCount > 1,
+      hasBias: request.hasInput(Input.bias))
+    let name = weights.form.name("gemm_i8_dynamic")
+    if product.rows == 1 {
+      // One row's range is that of the tensor, whoever it belongs to.
+      return Kernel(name, phases: [multiplication(product, weights, .byRow, request.threads)])
+    }
     if isPerRequest {
-      let bounds = RowBounds(rows: product.rows, depth: product.depth, start: layout.end)
+      let ranges = RequestRanges(rows: product.rows, depth: product.depth)
       return Kernel(
-        Kernels.name("gemm_i8_dynamic"),
-        phases: [
-          prologue, bounds.phase(input: Input.x, request.threads),
-          requestQuantization(layout, bounds, request.threads), multiplication,
-        ], sharedScratch: layout.end + bounds.byteCount)
+        name,
+        phases: ranges.phases(input: Input.x, request.threads) + [
+          multiplication(product, weights, .byRequest(ranges), request.threads)
+        ], sharedScratch: ranges.byteCount)
     }
-    let split = WorkSplit(units: layout.elementCount, costPerUnit: 1, threads: request.threads)
-    let bounds = PieceBounds(split: split, start: layout.end)
+    let split = WorkSplit(
+      units: product.rows * product.depth, costPerUnit: 1, threads: request.threads)
+    let bounds = PieceBounds(split: split, start: 0)
     return Kernel(
-      Kernels.name("gemm_i8_dynamic"),
-      phases: [prologue, bounds.phase(input: Input.x), tensorQuantization(layout, bounds), multiplication],
-      sharedScratch: layout.end + bounds.byteCount)
+      name,
+      phases: [
+        bounds.phase(input: Input.x), multiplication(product, weights, .ofTensor(bounds), request.threads),
+      ], sharedScratch: bounds.byteCount)
   }
 
-  private func parameters(_ request: PrepareRequest) -> IntegerParameters {
-    func source(_ input: Int) -> IntegerParameters.Source? {
-      request.optionalInput(input).map { IntegerParameters.Source(input: input, type: $0) }
-    }
-    var parameters = IntegerParameters()
-    parameters.bScale = source(Input.scale)
-    parameters.bZeroPoint = source(Input.zeroPoint)
-    parameters.bias = source(Input.bias)
-    return parameters
+  private struct Weights {
+    let form: IntegerWeightForm
+    let zeroPoints: ZeroPoints?
+    let hasScalePerColumn: Bool
+    let hasBias: Bool
   }
 
-  /// Places in the shared scratch memory: for each range a zero point and a scale, then the quantized elements.
-  private struct Layout {
-    let ranges: Int
-    let elementCount: Int
-    let start: Int
+  /// As int32, one for all columns or one for each.
+  private struct ZeroPoints {
+    let buffer: AlignedBuffer
+    let stride: Int
 
-    var data: Int { (start + ranges * 8 + 63) & ~63 }
-    var end: Int { (data + elementCount + 127) & ~63 }
-    /// From the value of one row to that of the next.
-    var stride: Int { ranges > 1 ? 1 : 0 }
-
-    func zeroPoints(_ operands: KernelOperands) -> UnsafeMutablePointer<Int32> {
-      (operands.sharedScratch + start).assumingMemoryBound(to: Int32.self)
-    }
-    func scales(_ operands: KernelOperands) -> UnsafeMutablePointer<Float> {
-      (operands.sharedScratch + start + ranges * 4).assumingMemoryBound(to: Float.self)
-    }
-    func elements(_ operands: KernelOperands) -> UnsafeMutablePointer<UInt8> {
-      (operands.sharedScratch + data).assumingMemoryBound(to: UInt8.self)
+    var values: UnsafePointer<Int32> {
+      UnsafePointer(buffer.bytes.baseAddress!.assumingMemoryBound(to: Int32.self))
     }
   }
 
-  private func tensorQuantization(_ layout: Layout, _ bounds: PieceBounds) -> Kernel.Phase {
-    let table = Kernels.current
-    return Kernel.Phase(pieces: bounds.split.pieces) { operands, piece in
-      let range = bounds.range(operands)
-      if piece == 0 {
-        layout.scales(operands)[0] = range.scale
-        layout.zeroPoints(operands)[0] = range.zeroPoint
-      }
-      let elements = bounds.split.range(of: piece)
-      table.quantize_u8(
-        operands.input(Input.x) + elements.lowerBound, layout.elements(operands) + elements.lowerBound,
-        elements.count, range.divisor, range.zeroPoint)
+  /// nil when all are 0.
+  private func zeroPoints(_ request: PrepareRequest) throws -> ZeroPoints? {
+    guard let type = request.optionalInput(Input.zeroPoint) else { return nil }
+    guard let tensor = request.weight(Input.zeroPoint) else {
+      throw OperatorFailure.unsupported("zero points that are not constant")
     }
+    let reader = try QuantizedElements(type.element)
+    let values = tensor.withBytes { bytes in
+      (0..<tensor.elementCount).map { reader.read(bytes.baseAddress!, $0) }
+    }
+    if values.allSatisfy({ $0 == 0 }) { return nil }
+    let buffer = try AlignedBuffer(byteCount: values.count * MemoryLayout<Int32>.stride)
+    buffer.bytes.bindMemory(to: Int32.self).baseAddress!.update(from: values, count: values.count)
+    return ZeroPoints(buffer: buffer, stride: values.count > 1 ? 1 : 0)
   }
 
-  private func requestQuantization(_ layout: Layout, _ bounds: RowBounds, _ threads: Int) -> Kernel.Phase {
-    let table = Kernels.current
-    let depth = bounds.depth
-    let split = WorkSplit(units: bounds.rows, costPerUnit: depth / 4 + 8, threads: threads)
-    return Kernel.Phase(pieces: split.pieces) { operands, piece in
-      let rowsPerRequest = bounds.rows / operands.requests
-      if rowsPerRequest * operands.requests != bounds.rows {
-        throw OperatorFailure.invalid(
-          "\(bounds.rows) rows are not those of \(operands.requests) equal requests")
-      }
-      var current = -1
-      var range = DynamicRange(minimum: 0, maximum: 0)
-      for row in split.range(of: piece) {
-        if row / rowsPerRequest != current {
-          current = row / rowsPerRequest
-          range = bounds.range(current * rowsPerRequest..<(current + 1) * rowsPerRequest, operands)
-        }
-        layout.scales(operands)[row] = range.scale
-        layout.zeroPoints(operands)[row] = range.zeroPoint
-        let x: UnsafePointer<Float> = operands.input(Input.x) + row * depth
-        table.quantize_u8(
-          x, layout.elements(operands) + row * depth, depth, range.divisor, range.zeroPoint)
-      }
-    }
+  /// Where a row's scale and zero point come from.
+  private enum Ranges {
+    case byRow
+    case ofTensor(PieceBounds)
+    case byRequest(RequestRanges)
   }
 
   private func multiplication(
-    _ product: MatrixProduct, _ parameters: IntegerParameters, _ weights: IntegerPacking,
-    _ buffer: AlignedBuffer,
-    _ layout: Layout, _ threads: Int
+    _ product: MatrixProduct, _ weights: Weights, _ ranges: Ranges, _ threads: Int
   ) -> Kernel.Phase {
-    let table = Kernels.current
+    let form = weights.form
     let grid = ProductGrid(
-      rows: product.rows, panels: weights.panels, depth: product.depth, batch: 1, threads: threads,
-      rowTile: table.gemm_i8_rows, panelWidth: table.gemm_i8_panel, rowCost: 8)
+      rows: product.rows, panels: (product.columns - 1) / form.panelWidth + 1,
+      depth: max(1, Int(Double(product.depth) * form.density)), batch: 1, threads: threads,
+      rowTile: form.rowTile, panelWidth: form.panelWidth, rowCost: 8)
     let (isSigned, activation) = (isSigned, activation)
     return Kernel.Phase(pieces: grid.pieces) { operands, piece in
       let tile = grid.tile(piece)
       var gemm = adze_gemm_i8(
         rows: product.rows, columns: product.columns, depth: product.depth, aSigned: false, bSigned: isSigned,
-        a: layout.elements(operands), b: buffer.bytes.baseAddress!, c: operands.rawOutput(),
+        a: operands.rawInput(Input.x), b: form.packed.bytes.baseAddress!, c: operands.rawOutput(),
         output: ADZE_I8_OUTPUT_F32)
-      parameters.apply(to: &gemm, operands)
-      gemm.a_zero_point = UnsafePointer(layout.zeroPoints(operands))
-      gemm.a_zero_point_stride = layout.stride
-      gemm.a_scale = UnsafePointer(layout.scales(operands))
-      gemm.a_scale_stride = layout.stride
+      gemm.b_scale = operands.input(Input.scale)
+      gemm.b_scale_stride = weights.hasScalePerColumn ? 1 : 0
+      if let zeroPoints = weights.zeroPoints {
+        gemm.b_zero_point = zeroPoints.values
+        gemm.b_zero_point_stride = zeroPoints.stride
+      }
       gemm.epilogue = adze_epilogue_f32(activation)
-      gemm.epilogue.column_bias = parameters.preparedBias(operands)
-      table.gemm_i8(
-        &gemm, tile.rows.lowerBound, tile.rows.upperBound, tile.panels.lowerBound, tile.panels.upperBound)
+      if weights.hasBias { gemm.epilogue.column_bias = operands.input(Input.bias) }
+      gemm.a_source = ADZE_I8_A_F32
+      func multiply() {
+        form.function(
+          &gemm, tile.rows.lowerBound, tile.rows.upperBound, tile.panels.lowerBound, tile.panels.upperBound)
+      }
+      switch ranges {
+      case .byRow:
+        gemm.a_source = ADZE_I8_A_F32_ROWS
+        multiply()
+      case .ofTensor(let bounds):
+        let range = bounds.range(operands)
+        withUnsafePointer(to: range.scale) { scale in
+          withUnsafePointer(to: range.zeroPoint) { zeroPoint in
+            gemm.a_scale = scale
+            gemm.a_zero_point = zeroPoint
+            multiply()
+          }
+        }
+      case .byRequest(let ranges):
+        if ranges.areRows(operands) {
+          gemm.a_source = ADZE_I8_A_F32_ROWS
+        } else {
+          gemm.a_scale = UnsafePointer(ranges.scales(operands))
+          gemm.a_zero_point = UnsafePointer(ranges.zeroPoints(operands))
+          (gemm.a_scale_stride, gemm.a_zero_point_stride) = (1, 1)
+        }
+        multiply()
+      }
+    }
+  }
+}
+
+/// A scale and a zero point for each row, the same for all rows of a request, in the shared scratch memory.
+private struct RequestRanges {
+  let bounds: RowBounds
+
+  init(rows: Int, depth: Int) { bounds = RowBounds(rows: rows, depth: depth, start: rows * 8) }
+
+  var byteCount: Int { bounds.start + bounds.byteCount }
+
+  func scales(_ operands: KernelOperands) -> UnsafeMutablePointer<Float> {
+    operands.sharedScratch.assumingMemoryBound(to: Float.self)
+  }
+
+  func zeroPoints(_ operands: KernelOperands) -> UnsafeMutablePointer<Int32> {
+    (operands.sharedScratch + bounds.rows * 4).assumingMemoryBound(to: Int32.self)
+  }
+
+  /// Every request is one row: then the product itself finds the ranges.
+  func areRows(_ operands: KernelOperands) -> Bool { operands.requests == bounds.rows }
+
+  /// Finds the bounds of the rows, then the ranges of the requests.
+  func phases(input: Int, _ threads: Int) -> [Kernel.Phase] {
+    let ranges = self
+    let search = bounds.phase(input: input, threads)
+    return [
+      Kernel.Phase(pieces: search.pieces) { operands, piece in
+        if !ranges.areRows(operands) { try search.body(operands, piece) }
+      },
+      Kernel.Phase(pieces: 1) { operands, _ in
+        if !ranges.areRows(operands) { try ranges.choose(operands) }
+      },
+    ]
+  }
+
+  private func choose(_ operands: KernelOperands) throws {
+    let rowsPerRequest = bounds.rows / operands.requests
+    if rowsPerRequest * operands.requests != bounds.rows {
+      throw OperatorFailure.invalid(
+        "\(bounds.rows) rows are not those of \(operands.requests) equal requests")
+    }
+    let (scales, zeroPoints) = (scales(operands), zeroPoints(operands))
+    for request in 0..<operands.requests {
+      let rows = request * rowsPerRequest..<(request + 1) * rowsPerRequest
+      let range = bounds.range(rows, operands)
+      for row in rows { (scales[row], zeroPoints[row]) = (range.scale, range.zeroPoint) }
     }
   }
 }

@@ -9,7 +9,7 @@ struct GemmOperator: ShapedOperator {
   let alpha: Float
   let beta: Float
   let activation: Activation?
-  private let packed = PackedWeights()
+  private let packed: FloatWeight
 
   init(_ source: OperatorSource) throws {
     let node = source.node
@@ -18,6 +18,7 @@ struct GemmOperator: ShapedOperator {
     alpha = try node.float("alpha", default: 1)
     beta = try node.float("beta", default: 1)
     activation = try Activation(fusedInto: node)
+    packed = FloatWeight(source.options)
   }
 
   func prepare(_ request: PrepareRequest) throws -> Kernel {

@@ -50,11 +50,12 @@ struct IntegerMatMul: ShapedOperator {
   let aSigned: Bool
   let bSigned: Bool
   let activation: Activation?
-  private let packed = PackedWeights()
+  private let packed: IntegerWeight
 
   init(_ source: OperatorSource, _ roles: EngineTable.Roles, output: Output) throws {
     self.roles = roles
     self.output = output
+    packed = IntegerWeight(source.options)
     aSigned = try source.element(roles.a, in: .eightBit) == .int8
     bSigned = try source.element(roles.b, in: .eightBit) == .int8
     if let scale = roles.aScale { try source.element(scale, in: .single) }
@@ -68,7 +69,8 @@ struct IntegerMatMul: ShapedOperator {
     let shape = try MatMulShape(try request.input(roles.a).shape, try request.input(roles.b).shape)
     if shape.rows * shape.columns * shape.pairs.count == 0 { return .nothing }
     let product = MatMulOperator.product(shape)
-    let parameters = try parameters(request, product)
+    var parameters = try parameters(request, product)
+    try parameters.fill(request)
     return try kernel(request, product, parameters)
   }
 
@@ -99,38 +101,40 @@ struct IntegerMatMul: ShapedOperator {
   ) throws -> Kernel {
     let weights = IntegerPacking(product, isSigned: bSigned)
     let scratch = parameters.byteCount
-    let name = Kernels.name("gemm_i8")
     if let weight = request.weight(roles.b) {
-      let buffer = try packed.get { try weights.packAll(weight) }
+      let form = try packed.form(weights, weight, rows: product.rows * product.batchOffsets.count)
       return Kernel(
-        name,
-        phases: [
-          try parameters.prologue(), multiplication(request, product, parameters, weights, buffer, scratch),
+        form.kernelName,
+        phases: try parameters.prologues() + [
+          multiplication(request, product, parameters, weights, form, scratch)
         ], sharedScratch: scratch)
     }
     return Kernel(
-      name,
-      phases: [
-        try parameters.prologue(), weights.phase(input: roles.b, scratchOffset: scratch, request.threads),
+      Kernels.name("gemm_i8"),
+      phases: try parameters.prologues() + [
+        weights.phase(input: roles.b, scratchOffset: scratch, request.threads),
         multiplication(request, product, parameters, weights, nil, scratch),
       ], sharedScratch: scratch + weights.byteCount)
   }
 
   private func multiplication(
     _ request: PrepareRequest, _ product: MatrixProduct, _ parameters: IntegerParameters,
-    _ weights: IntegerPacking, _ buffer: AlignedBuffer?, _ scratch: Int
+    _ weights: IntegerPacking, _ form: IntegerWeightForm?, _ scratch: Int
   ) -> Kernel.Phase {
     let table = Kernels.current
+    let panelWidth = form?.panelWidth ?? table.gemm_i8_panel
+    let multiply: IntegerWeightForm.Function = form?.function ?? table.gemm_i8
     let grid = ProductGrid(
-      rows: product.rows, panels: weights.panels, depth: product.depth, batch: product.batchOffsets.count,
-      threads: request.threads, rowTile: table.gemm_i8_rows, panelWidth: table.gemm_i8_panel)
+      rows: product.rows, panels: (product.columns - 1) / panelWidth + 1,
+      depth: max(1, Int(Double(product.depth) * (form?.density ?? 1))), batch: product.batchOffsets.count,
+      threads: request.threads, rowTile: table.gemm_i8_rows, panelWidth: panelWidth)
     let (aSigned, bSigned, roles) = (aSigned, bSigned, roles)
     let format = outputFormat(request)
     let activation = activation
     return Kernel.Phase(pieces: grid.pieces) { operands, piece in
       let tile = grid.tile(piece)
       let offsets = product.batchOffsets[tile.batch]
-      let b = UnsafeRawPointer(buffer?.bytes.baseAddress ?? operands.sharedScratch + scratch)
+      let b = UnsafeRawPointer(form?.packed.bytes.baseAddress ?? operands.sharedScratch + scratch)
       var gemm = adze_gemm_i8(
         rows: product.rows, columns: product.columns, depth: product.depth, aSigned: aSigned,
         bSigned: bSigned,
@@ -140,7 +144,7 @@ struct IntegerMatMul: ShapedOperator {
       gemm.epilogue.column_bias = parameters.preparedBias(operands)
       gemm.column_offset = parameters.offsets(operands)
       parameters.apply(to: &gemm, operands)
-      table.gemm_i8(
+      multiply(
         &gemm, tile.rows.lowerBound, tile.rows.upperBound, tile.panels.lowerBound, tile.panels.upperBound)
     }
   }

@@ -21,11 +21,37 @@ struct IntegerParameters {
   var cZeroPoint: Source?
   /// One value for each row or column of C: float32 in real units, or int32 in units of the product of scales.
   var bias: Source?
+  /// The places when they were filled before the run, in place of the shared scratch memory.
+  private var filled: AlignedBuffer?
 
   /// Bytes at the start of the shared scratch memory.
   var byteCount: Int {
     let values = [aZeroPoint, bZeroPoint, aScale, bScale, bias].reduce(0) { $0 + ($1?.count ?? 0) }
     return (values * 4 + 127) & ~63
+  }
+
+  /// Fills the places now when all values are weights of the model; `prologue` is not needed then.
+  mutating func fill(_ request: PrepareRequest) throws {
+    let sources = [aZeroPoint, bZeroPoint, aScale, bScale, cScale, bias].compactMap { $0 }
+    guard sources.allSatisfy({ request.weight($0.input) != nil }) else { return }
+    let places = try AlignedBuffer(byteCount: byteCount)
+    let pointers = request.constants.map { $0?.buffer?.bytes.baseAddress }
+    let prologue = try prologue()
+    try pointers.withUnsafeBufferPointer { pointers in
+      let operands = KernelOperands(
+        pointers: pointers.baseAddress!, inputCount: pointers.count, sharedScratch: places.bytes.baseAddress!,
+        threadScratch: places.bytes.baseAddress!)
+      try prologue.body(operands, 0)
+    }
+    withExtendedLifetime(request.constants) {}
+    filled = places
+  }
+
+  /// The phase that fills the places, if they are not filled yet.
+  func prologues() throws -> [Kernel.Phase] { filled == nil ? [try prologue()] : [] }
+
+  private func start(_ operands: KernelOperands) -> UnsafeMutableRawPointer {
+    filled?.bytes.baseAddress ?? operands.sharedScratch
   }
 
   private struct Places {
@@ -115,7 +141,7 @@ struct IntegerParameters {
   /// Where the prepared float32 bias is; nil without one.
   func preparedBias(_ operands: KernelOperands) -> UnsafePointer<Float>? {
     if bias?.type.element != .float32 { return nil }
-    return UnsafePointer(operands.sharedScratch.assumingMemoryBound(to: Float.self) + places.bias)
+    return UnsafePointer(start(operands).assumingMemoryBound(to: Float.self) + places.bias)
   }
 
   /// The epilogue without bias: limits of a clamp in units of C.
@@ -130,8 +156,8 @@ struct IntegerParameters {
   /// Points `gemm` to the places. `rowOffset` is the first row's place in per-row values (grouped convolution).
   func apply(to gemm: inout adze_gemm_i8, _ operands: KernelOperands, rowOffset: Int = 0) {
     let places = places
-    let integers = UnsafePointer(operands.sharedScratch.assumingMemoryBound(to: Int32.self))
-    let floats = UnsafePointer(operands.sharedScratch.assumingMemoryBound(to: Float.self))
+    let integers = UnsafePointer(start(operands).assumingMemoryBound(to: Int32.self))
+    let floats = UnsafePointer(start(operands).assumingMemoryBound(to: Float.self))
     func first(_ source: Source) -> Int { source.count > 1 ? rowOffset : 0 }
     if let source = aZeroPoint {
       gemm.a_zero_point = integers + places.aZeroPoint + first(source)

@@ -44,9 +44,12 @@ struct MatMulShape {
 /// `MatMul` in float32, and `ai.adze.MatMul`: with a bias for each column (input 2) and an activation.
 struct MatMulOperator: ShapedOperator {
   let activation: Activation?
-  private let packed = PackedWeights()
+  private let packed: FloatWeight
 
-  init(_ source: OperatorSource) throws { activation = try Activation(fusedInto: source.node) }
+  init(_ source: OperatorSource) throws {
+    activation = try Activation(fusedInto: source.node)
+    packed = FloatWeight(source.options)
+  }
 
   func prepare(_ request: PrepareRequest) throws -> Kernel {
     let shape = try MatMulShape(request.input(0).shape, request.input(1).shape)

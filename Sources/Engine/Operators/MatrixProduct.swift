@@ -21,6 +21,9 @@ struct MatrixProduct {
   var alpha: Float = 1
   var activation: Activation?
   var bias: Bias = .none
+  /// From row to row, where rows do not follow each other; for `sparseKernel` only.
+  var aRowStride: Int?
+  var cRowStride: Int?
 
   enum Bias {
     case none
@@ -40,13 +43,14 @@ struct MatrixProduct {
   private var packedCount: Int { adze_gemm_f32_packed_count(Kernels.table, depth, columns) }
 
   /// The kernel for this product; `weight` is B when it is a weight of the model.
-  func kernel(_ packed: PackedWeights, weight: Tensor?, threads: Int, before: [Kernel.Phase] = []) throws
+  func kernel(_ packed: FloatWeight, weight: Tensor?, threads: Int, before: [Kernel.Phase] = []) throws
     -> Kernel
   {
     if rows == 0 || columns == 0 || batchOffsets.isEmpty { return .nothing }
     let name = Kernels.name("gemm_f32")
     if let weight {
-      let buffer = try packed.get { try packAll(weight) }
+      if let kernel = try sparseKernel(packed, weight, threads: threads) { return kernel }
+      let buffer = try packed.dense.get { try packAll(weight) }
       var kernel = Kernel(name, phases: before + [product(threads: threads, packed: buffer)])
       kernel.unread = [1]
       return kernel
@@ -57,6 +61,37 @@ struct MatrixProduct {
     return Kernel(
       name, phases: before + [packing(threads: threads), product(threads: threads, packed: nil)],
       sharedScratch: bytes)
+  }
+
+  /// The product with what of `weight` is not zero; nil where all of it is multiplied.
+  func sparseKernel(_ packed: FloatWeight, _ weight: Tensor, threads: Int) throws -> Kernel? {
+    if case .accumulate = bias { return nil }
+    guard bOffsets.count == 1, batchOffsets.count == 1, !transposesA || rows == 1, depth > 0 else {
+      return nil
+    }
+    let matrix = WeightMatrix(
+      tensor: weight, depth: depth, columns: columns, kStride: bStrides.k, nStride: bStrides.n)
+    let form = try packed.sparse(matrix, alpha: alpha, rows: rows) { try packAll(weight) }
+    guard let form else { return nil }
+    let grid = ProductGrid(
+      rows: rows, panels: (columns - 1) / form.panelWidth + 1,
+      depth: max(1, Int(Double(depth) * form.density)), batch: 1, threads: threads, rowTile: form.rowTile,
+      panelWidth: form.panelWidth)
+    let product = self
+    var kernel = Kernel(form.kernelName, pieces: grid.pieces, threadScratch: form.threadScratch) {
+      operands, piece in
+      let tile = grid.tile(piece)
+      var accumulates = false
+      form.multiply(
+        FloatProductOperands(
+          rows: product.rows, columns: product.columns, depth: product.depth, a: operands.input(0),
+          aRowStride: product.aRowStride ?? product.depth, c: operands.output(),
+          cRowStride: product.cRowStride ?? product.columns,
+          epilogue: product.epilogue(operands, &accumulates)),
+        rows: tile.rows, panels: tile.panels, scratch: operands.threadScratch)
+    }
+    kernel.unread = [1]
+    return kernel
   }
 
   private func packAll(_ weight: Tensor) throws -> AlignedBuffer {

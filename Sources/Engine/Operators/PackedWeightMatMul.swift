@@ -3,19 +3,29 @@ import GraphIR
 import Tensors
 
 /// `com.microsoft.MatMulNBits`: a product with a weight of 2, 4 or 8 bits, of which blocks of a column share scale and
-/// zero point. The weight stays packed; a panel of its columns at a time is dequantized into the thread's memory.
+/// zero point; `ai.adze.BlockMatMul`: with an activation. A constant weight goes to the kernels for blocks
+/// (`BlockWeight`); of any other one a panel of columns at a time is dequantized into the thread's memory.
 struct PackedWeightMatMul: ShapedOperator {
   // A, B, scales, zero_points, g_idx, bias
   fileprivate enum Input { static let (a, b, scales, zeroPoints, groups, bias) = (0, 1, 2, 3, 4, 5) }
 
-  let attributes: MatMulNBitsAttributes
+  private static let int8Rows = 4
 
-  init(_ source: OperatorSource) throws { attributes = try MatMulNBitsAttributes(source.node) }
+  let attributes: MatMulNBitsAttributes
+  let activation: Activation?
+  private let packed = PackedWeights()
+
+  init(_ source: OperatorSource) throws {
+    attributes = try MatMulNBitsAttributes(source.node)
+    activation = try Activation(fusedInto: source.node)
+  }
 
   func prepare(_ request: PrepareRequest) throws -> Kernel {
     let (depth, columns) = (attributes.depth, attributes.columns)
     let rows = try request.input(Input.a).elementCount / depth
     if rows == 0 { return .nothing }
+    if let kernel = try blockKernel(request, rows: rows) { return kernel }
+    let activation = activation
     let hasBias = request.hasInput(Input.bias)
     let column = PackedColumn(
       attributes: attributes, hasGroups: request.hasInput(Input.groups),
@@ -37,7 +47,7 @@ struct PackedWeightMatMul: ShapedOperator {
         try column.dequantize(operands, first + index, into: rowsOfB + index * depth)
       }
       table.pack_b_f32(rowsOfB, 1, depth, depth, width, b, 0, 1)
-      var epilogue = adze_epilogue_f32.none
+      var epilogue = adze_epilogue_f32(activation)
       if hasBias { epilogue.column_bias = operands.input(Input.bias, as: Float.self) + first }
       var gemm = adze_gemm_f32(
         m: rows, n: width, k: depth, a: operands.input(Input.a), a_row_stride: depth, a_column_stride: 1,
@@ -45,6 +55,27 @@ struct PackedWeightMatMul: ShapedOperator {
         epilogue: epilogue)
       table.gemm_f32(&gemm, 0, rows, 0, 1)
     }
+  }
+}
+
+extension PackedWeightMatMul {
+  /// nil when the weight is not constant or not in blocks of a size that the kernels know.
+  private func blockKernel(_ request: PrepareRequest, rows: Int) throws -> Kernel? {
+    guard BlockWeight.blockSizes.contains(attributes.blockSize), !request.hasInput(Input.groups),
+      let codes = request.weight(Input.b), let scales = request.weight(Input.scales)
+    else { return nil }
+    var zeroPoints: Tensor?
+    if let type = request.optionalInput(Input.zeroPoints) {
+      guard type.element == .uint8, let constant = request.weight(Input.zeroPoints) else { return nil }
+      zeroPoints = constant
+    }
+    let weight = BlockWeight(
+      depth: attributes.depth, columns: attributes.columns, bits: attributes.bits,
+      block: attributes.blockSize,
+      hasZeroPoints: zeroPoints != nil, quantizesRows: attributes.accuracyLevel == Self.int8Rows)
+    return weight.kernel(
+      try packed.get { try weight.pack(codes, scales, zeroPoints) }, rows: rows,
+      bias: request.hasInput(Input.bias) ? Input.bias : nil, activation: activation, threads: request.threads)
   }
 }
 

@@ -16,7 +16,7 @@ struct PixelChain: ShapedOperator {
 
   init(_ source: OperatorSource) throws {
     nodes = Self.stages(of: source.node)
-    stages = try nodes.map { try PixelConvolution($0) }
+    stages = try nodes.map { try PixelConvolution($0, source.options) }
   }
 
   var writesPixels: Bool { true }

@@ -6,11 +6,13 @@ import Tensors
 struct PixelConvolution: ShapedOperator {
   let activation: Activation?
   private let readsChannelsFirst: Bool
+  private let pointwise: FloatWeight
   /// By algorithm.
   private let packed = (0...Int(ADZE_CONV2D_DEPTHWISE.rawValue)).map { _ in PackedWeights() }
 
-  init(_ node: Node) throws {
+  init(_ node: Node, _ options: CompileOptions) throws {
     activation = try Activation(fusedInto: node)
+    pointwise = FloatWeight(options)
     readsChannelsFirst = node.attributes.int(FusedOperator.channelsFirst) ?? 0 != 0
   }
 
@@ -21,6 +23,7 @@ struct PixelConvolution: ShapedOperator {
     let output = try request.output().shape
     if output.elementCount == 0 { return .nothing }
     guard let weight = request.weight(1) else { throw OperatorFailure.notKnown(input: 1) }
+    if let kernel = try sparseProduct(request, weight, output) { return kernel }
     var layer = try layer(
       request.node, input: try request.input(0).shape, weight: weight, output: output,
       pixelStrides: request.pixelStrides)
@@ -78,6 +81,27 @@ struct PixelConvolution: ShapedOperator {
   private func channelPlaces(_ node: Node, channels: Int) -> [Int32] {
     guard let groups = node.attributes.int(FusedOperator.shuffle), groups > 1 else { return [] }
     return (0..<channels).map { Int32($0 % groups * (channels / groups) + $0 / groups) }
+  }
+
+  /// A 1 x 1 convolution as the product of all pixels with what of its filters is not zero; nil where multiplying by
+  /// all of them is faster.
+  private func sparseProduct(_ request: PrepareRequest, _ weight: Tensor, _ output: Shape) throws -> Kernel? {
+    guard !readsChannelsFirst, !request.hasInput(3),
+      request.node.attributes.int(FusedOperator.shuffle) ?? 1 <= 1
+    else { return nil }
+    let shape = try ConvolutionShape(
+      request.node, input: try request.input(0).shape.channelsFirst, weight: weight.shape,
+      output: output.channelsFirst)
+    if !shape.window.isPointwise || shape.groups != 1 { return nil }
+    var product = MatrixProduct(
+      rows: shape.batch * shape.window.outputSize, columns: shape.filters, depth: shape.channels,
+      batchOffsets: [(0, 0, 0)], bOffsets: [0], bIndex: [0])
+    product.transposesB = true
+    product.activation = activation
+    if request.hasInput(2) { product.bias = .columns(input: 2) }
+    product.aRowStride = request.pixelStrides.input(0)
+    product.cRowStride = request.pixelStrides.output
+    return try product.sparseKernel(pointwise, weight, threads: request.threads)
   }
 
   /// All but the operands, which each run has its own of.

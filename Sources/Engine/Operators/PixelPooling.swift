@@ -6,7 +6,7 @@ extension EngineTable {
   /// Operators on float32 images whose channels lie last.
   static let pixelOperators: [OperatorEntry] = [
     OperatorEntry(FusedOperator.convNHWC, types: .single, widensHalves: false) {
-      try PixelConvolution($0.node)
+      try PixelConvolution($0.node, $0.options)
     },
     OperatorEntry(FusedOperator.convChainNHWC, types: .single, widensHalves: false) { try PixelChain($0) },
     OperatorEntry(FusedOperator.maxPoolNHWC, types: .single + .eightBit, widensHalves: false) { source in

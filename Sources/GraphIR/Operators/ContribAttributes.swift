@@ -8,6 +8,8 @@ public struct MatMulNBitsAttributes: Sendable {
   public let bits: Int
   /// Rows of a column that share a scale.
   public let blockSize: Int
+  /// What A may be rounded to: 0, 1: float32; 2: float16; 3: bfloat16; 4: int8.
+  public let accuracyLevel: Int
 
   /// Blocks of one column.
   public var blocks: Int { (depth - 1) / blockSize + 1 }
@@ -20,6 +22,7 @@ public struct MatMulNBitsAttributes: Sendable {
     columns = try node.requiredInt("N")
     bits = try node.int("bits", default: 4)
     blockSize = try node.requiredInt("block_size")
+    accuracyLevel = try node.int("accuracy_level", default: 0)
     // So that no product of them overflows.
     let limit = 1 << 28
     if depth < 1 || depth > limit || columns < 1 || columns > limit {

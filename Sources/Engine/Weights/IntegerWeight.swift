@@ -1,0 +1,143 @@
+import CKernels
+import Synchronization
+import Tensors
+
+/// A constant 8-bit matrix in the layout of `gemm_i8`, or what of it is not zero in that of `gemm_sparse_i8`. Both take the
+/// same calls and give the same results.
+struct IntegerWeightForm: WeightForm {
+  typealias Function = @convention(c) (UnsafePointer<adze_gemm_i8>, Int, Int, Int, Int) -> Void
+
+  let kind: WeightFormKind
+  let density: Double
+  let packed: AlignedBuffer
+  let isSigned: Bool
+  let function: Function
+  let panelWidth: Int
+  let threadScratch = 0
+
+  var byteCount: Int { packed.count }
+  var rowTile: Int { Kernels.current.gemm_i8_rows }
+  var kernelName: String { name("gemm_i8") }
+
+  /// For profiles: `dense` is what the kernel is called that multiplies everything.
+  func name(_ dense: String) -> String {
+    kind == .dense
+      ? Kernels.name(dense) : Kernels.name("gemm_sparse_i8") + " \(Int((density * 100).rounded())) %"
+  }
+
+  static func dense(_ packing: IntegerPacking, _ weight: Tensor) throws -> IntegerWeightForm {
+    let table = Kernels.current
+    return IntegerWeightForm(
+      kind: .dense, density: 1, packed: try packing.packAll(weight), isSigned: packing.isSigned,
+      function: table.gemm_i8, panelWidth: table.gemm_i8_panel)
+  }
+
+  /// nil when the matrix is too large.
+  static func sparse(_ packing: IntegerPacking, _ weight: Tensor, density: Double) throws
+    -> IntegerWeightForm?
+  {
+    let (table, product) = (Kernels.current, packing.product)
+    let (size, overflow) = (product.depth + 64).multipliedReportingOverflow(by: product.columns + 64)
+    if overflow || size > Int.max / 8 { return nil }
+    let packed: AlignedBuffer? = try weight.withBytes { bytes in
+      func pack(_ destination: UnsafeMutableRawPointer?) -> Int {
+        table.pack_b_sparse_i8(
+          bytes.baseAddress!, packing.isSigned, product.columns, 1, product.depth, product.columns,
+          destination)
+      }
+      let size = pack(nil)
+      if size == 0 { return nil }
+      let buffer = try AlignedBuffer(byteCount: size)
+      _ = pack(buffer.bytes.baseAddress)
+      return buffer
+    }
+    return packed.map {
+      IntegerWeightForm(
+        kind: .sparse, density: density, packed: $0, isSigned: packing.isSigned,
+        function: table.gemm_sparse_i8, panelWidth: Int(ADZE_SPARSE_PANEL))
+    }
+  }
+
+  /// The product of rows that are rounded to 8 bits by one scale, to be timed.
+  func multiply(
+    _ operands: FloatProductOperands, rows: Range<Int>, panels: Range<Int>, scratch: UnsafeMutableRawPointer
+  ) {
+    var gemm = adze_gemm_i8(
+      rows: operands.rows, columns: operands.columns, depth: operands.depth, aSigned: false,
+      bSigned: isSigned, a: operands.a, b: packed.bytes.baseAddress!, c: operands.c,
+      output: ADZE_I8_OUTPUT_F32)
+    gemm.a_source = ADZE_I8_A_F32
+    withUnsafePointer(to: Float(1) / 128) { scale in
+      gemm.a_scale = scale
+      function(&gemm, rows.lowerBound, rows.upperBound, panels.lowerBound, panels.upperBound)
+    }
+  }
+}
+
+/// The constant B of an 8-bit product in the forms that its rows need; as `FloatWeight`.
+final class IntegerWeight: Sendable {
+  /// Below this share of zeros nothing is measured.
+  private static let sparseShare = 0.4
+  private static let smallestMatrix = 8192
+  private static let samples = 1024
+
+  private let wanted: WeightFormKind?
+  private let state = Mutex(State())
+
+  private struct State {
+    var isDecided = false
+    var density = 1.0
+    /// nil: dense only.
+    var choice: WeightChoice?
+    var forms: [IntegerWeightForm] = []
+  }
+
+  init(_ options: CompileOptions) { wanted = options.weightForm }
+
+  /// The form for products with so many rows.
+  func form(_ packing: IntegerPacking, _ weight: Tensor, rows: Int) throws -> IntegerWeightForm {
+    try state.withLock { state in
+      if !state.isDecided { try decide(&state, packing, weight) }
+      let kind = state.choice?.kind(rows: rows) ?? .dense
+      if let form = state.forms.first(where: { $0.kind == kind }) { return form }
+      var form: IntegerWeightForm?
+      if kind != .dense { form = try .sparse(packing, weight, density: state.density) }
+      let packed = try form ?? .dense(packing, weight)
+      state.forms.append(packed)
+      return packed
+    }
+  }
+
+  private func decide(_ state: inout State, _ packing: IntegerPacking, _ weight: Tensor) throws {
+    defer { state.isDecided = true }
+    let product = packing.product
+    let count = product.depth * product.columns
+    if wanted == .dense || product.bOffsets.count != 1 || count == 0 { return }
+    let zero: UInt8 = packing.isSigned ? 0 : 128
+    func density(step: Int) -> Double {
+      weight.withBytes { bytes in
+        var (nonZero, seen) = (0, 0)
+        for index in stride(from: 0, to: count, by: step) {
+          if bytes[index] != zero { nonZero += 1 }
+          seen += 1
+        }
+        return Double(nonZero) / Double(seen)
+      }
+    }
+    let isCounted = wanted == .sparse || density(step: count / Self.samples | 1) < 0.75
+    state.density = isCounted ? density(step: 1) : 1
+    if wanted == .sparse {
+      state.choice = WeightChoice(kinds: WeightChoice.rowClasses.map { _ in .sparse })
+      return
+    }
+    if count < Self.smallestMatrix || state.density > 1 - Self.sparseShare { return }
+    let density = WeightDensity(elements: state.density, quads: 1, panelRows: 1)
+    state.choice = try WeightChoices.choice(
+      depth: product.depth, columns: product.columns, bits: 8, density
+    ) {
+      let dense = try IntegerWeightForm.dense(packing, weight)
+      return [dense]
+        + [try IntegerWeightForm.sparse(packing, weight, density: density.elements)].compactMap { $0 }
+    }
+  }
+}

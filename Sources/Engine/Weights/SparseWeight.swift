@@ -1,0 +1,96 @@
+import CKernels
+import Tensors
+
+/// What of a matrix is not zero, in the layout of one of the sparse kernels.
+struct SparseWeight: WeightForm {
+  let kind: WeightFormKind
+  let density: Double
+  let threadScratch: Int
+  private let layout: Layout
+  private let packed: AlignedBuffer
+
+  /// A kernel and how its weights are packed.
+  private struct Layout: Sendable {
+    typealias Multiply =
+      @convention(c) (UnsafePointer<adze_gemm_sparse_f32>, UnsafeMutablePointer<Float>?, Int, Int, Int, Int)
+      -> Void
+    typealias Pack =
+      @convention(c) (UnsafePointer<Float>, Int, Int, Int, Int, UnsafeMutableRawPointer?) -> Int
+
+    let kernelName: String
+    let panelWidth: Int
+    let multiply: Multiply
+    let pack: Pack
+
+    init?(_ kind: WeightFormKind) {
+      let table = Kernels.current
+      switch kind {
+      case .dense: return nil
+      case .sparse:
+        kernelName = "gemm_sparse_f32"
+        panelWidth = Int(ADZE_SPARSE_PANEL)
+        (multiply, pack) = (table.gemm_sparse_f32, table.pack_b_sparse_f32)
+      case .sparseColumns:
+        kernelName = "gemm_sparse_columns_f32"
+        panelWidth = Int(ADZE_SPARSE_PANEL)
+        (multiply, pack) = (table.gemm_sparse_columns_f32, table.pack_b_sparse_columns_f32)
+      case .sparseQuads:
+        kernelName = "gemm_sparse_quads_f32"
+        panelWidth = Int(ADZE_SPARSE_PANEL)
+        (multiply, pack) = (table.gemm_sparse_quads_f32, table.pack_b_sparse_quads_f32)
+      case .sparsePanel:
+        kernelName = "gemm_sparse_panel_f32"
+        panelWidth = Int(ADZE_SPARSE_BLOCK)
+        (multiply, pack) = (table.gemm_sparse_panel_f32, table.pack_b_sparse_panel_f32)
+      }
+    }
+  }
+
+  /// - Parameter density: the share of the matrix that this form stores.
+  /// - Returns: nil for a form that is not sparse, or a matrix too large for one.
+  init?(_ kind: WeightFormKind, _ matrix: WeightMatrix, density: Double) throws {
+    guard let layout = Layout(kind), Self.fits(matrix), let elements = matrix.tensor.floats else {
+      return nil
+    }
+    func pack(_ destination: UnsafeMutableRawPointer?) -> Int {
+      layout.pack(
+        elements, matrix.kStride, matrix.nStride, matrix.depth, matrix.columns, destination)
+    }
+    let packed = try AlignedBuffer(byteCount: pack(nil))
+    _ = pack(packed.bytes.baseAddress)
+    withExtendedLifetime(matrix.tensor) {}
+    self.kind = kind
+    self.layout = layout
+    self.packed = packed
+    self.density = density
+    threadScratch =
+      kind == .sparse || kind == .sparseQuads
+      ? adze_gemm_sparse_scratch_count(Kernels.table, matrix.depth) * MemoryLayout<Float>.stride : 0
+  }
+
+  /// What the pack functions ask for: 16 (k + 64) (n + 64) is a number.
+  private static func fits(_ matrix: WeightMatrix) -> Bool {
+    let (product, overflow) = (matrix.depth + 64).multipliedReportingOverflow(by: matrix.columns + 64)
+    return !overflow && product < Int.max / 16
+  }
+
+  var kernelName: String {
+    Kernels.name(layout.kernelName) + " \(Int((density * 100).rounded())) %"
+  }
+  var byteCount: Int { packed.count }
+  var panelWidth: Int { layout.panelWidth }
+  var rowTile: Int { Kernels.current.gemm_sparse_rows }
+
+  func multiply(
+    _ operands: FloatProductOperands, rows: Range<Int>, panels: Range<Int>, scratch: UnsafeMutableRawPointer
+  ) {
+    var gemm = adze_gemm_sparse_f32(
+      m: operands.rows, n: operands.columns, k: operands.depth, a: operands.a,
+      a_row_stride: operands.aRowStride,
+      b_packed: packed.bytes.baseAddress!, c: operands.c, c_row_stride: operands.cRowStride,
+      epilogue: operands.epilogue)
+    layout.multiply(
+      &gemm, scratch.assumingMemoryBound(to: Float.self), rows.lowerBound, rows.upperBound,
+      panels.lowerBound, panels.upperBound)
+  }
+}
