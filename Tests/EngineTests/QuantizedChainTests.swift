@@ -194,8 +194,8 @@ import Testing
     #expect(fused.nodes.contains { $0.node.op == FusedOperator.quantizedConvNHWC })
     let bytes = (0..<(2 * 6 * 9 * 8)).map { UInt8(truncatingIfNeeded: $0 * 167) }
     let input = try Tensor(shape: [2, 6, 9, 8], bytes)
-    let own = try Session(fused).run([input])[0].array(of: UInt8.self)
-    let wanted = try Session(plain).run([input])[0].array(of: UInt8.self)
+    let own = try Session(fused, team: ThreadTeam(threads: 2)).run([input])[0].array(of: UInt8.self)
+    let wanted = try Session(plain, team: ThreadTeam(threads: 1)).run([input])[0].array(of: UInt8.self)
     let isEqual = own == wanted
     #expect(isEqual)
   }
