@@ -31,9 +31,11 @@ struct BlockWeight {
     let packed = try AlignedBuffer(
       byteCount: adze_gemm_block_packed_bytes(Kernels.table, depth, columns, Int32(bits), Int32(block)))
     var sizes = gemm(rows: 0, packed)
-    codes.withElements(UInt8.self) { codes in
+    codes.withUnalignedBytes { codes in
       scales.withElements(Float.self) { scales in
-        guard let codes = codes.baseAddress, let scales = scales.baseAddress else { return }
+        guard let codes = codes.baseAddress?.assumingMemoryBound(to: UInt8.self),
+          let scales = scales.baseAddress
+        else { return }
         let zeros = zeroPoints?.buffer.map { UnsafePointer($0.bytes.bindMemory(to: UInt8.self).baseAddress!) }
         Kernels.current.pack_b_block(&sizes, codes, scales, zeros, packed.bytes.baseAddress!, 0, panels)
       }
@@ -60,7 +62,8 @@ struct BlockWeight {
       panelWidth: table.gemm_f32_panel)
     let sizes = gemm(rows: rows, packed)
     let multiply: adze_gemm_block_fn = quantizesRows ? table.gemm_block_i8 : table.gemm_block_f32
-    return Kernel(kernelName, pieces: grid.pieces) { operands, piece in
+    // Codes, scales and zero points are in `packed`.
+    var kernel = Kernel(kernelName, pieces: grid.pieces) { operands, piece in
       let tile = grid.tile(piece)
       var gemm = sizes
       gemm.a = operands.input(0)
@@ -71,5 +74,7 @@ struct BlockWeight {
         &gemm, tile.rows.lowerBound, tile.rows.upperBound, tile.panels.lowerBound, tile.panels.upperBound)
       withExtendedLifetime(packed) {}
     }
+    kernel.unread = [1, 2, 3]
+    return kernel
   }
 }

@@ -115,7 +115,7 @@ final class IntegerWeight: Sendable {
     if wanted == .dense || product.bOffsets.count != 1 || count == 0 { return }
     let zero: UInt8 = packing.isSigned ? 0 : 128
     func density(step: Int) -> Double {
-      weight.withBytes { bytes in
+      weight.withUnalignedBytes { bytes in
         var (nonZero, seen) = (0, 0)
         for index in stride(from: 0, to: count, by: step) {
           if bytes[index] != zero { nonZero += 1 }

@@ -49,16 +49,21 @@ struct SparseWeight: WeightForm {
   /// - Parameter density: the share of the matrix that this form stores.
   /// - Returns: nil for a form that is not sparse, or a matrix too large for one.
   init?(_ kind: WeightFormKind, _ matrix: WeightMatrix, density: Double) throws {
-    guard let layout = Layout(kind), Self.fits(matrix), let elements = matrix.tensor.floats else {
-      return nil
+    guard let layout = Layout(kind), Self.fits(matrix) else { return nil }
+    let packed = try matrix.tensor.withUnalignedBytes { bytes throws -> AlignedBuffer? in
+      // Packing reads elements wherever they lie.
+      guard let elements = bytes.baseAddress?.assumingMemoryBound(to: Float.self) else { return nil }
+      func pack(_ destination: UnsafeMutableRawPointer?) -> Int {
+        layout.pack(
+          elements, matrix.kStride, matrix.nStride, matrix.depth, matrix.columns, destination)
+      }
+      let size = pack(nil)
+      if size == 0 { return nil }
+      let buffer = try AlignedBuffer(byteCount: size)
+      _ = pack(buffer.bytes.baseAddress)
+      return buffer
     }
-    func pack(_ destination: UnsafeMutableRawPointer?) -> Int {
-      layout.pack(
-        elements, matrix.kStride, matrix.nStride, matrix.depth, matrix.columns, destination)
-    }
-    let packed = try AlignedBuffer(byteCount: pack(nil))
-    _ = pack(packed.bytes.baseAddress)
-    withExtendedLifetime(matrix.tensor) {}
+    guard let packed else { return nil }
     self.kind = kind
     self.layout = layout
     self.packed = packed

@@ -16,7 +16,7 @@ struct WeightDensity: Hashable {
   /// False when the matrix is small, or when a sample of it says that more than three quarters are not zero.
   static func isWorthCounting(_ matrix: WeightMatrix) -> Bool {
     let count = matrix.depth * matrix.columns
-    if count < smallestMatrix { return false }
+    guard count >= smallestMatrix else { return false }
     // An odd step does not fall in step with the patterns of 2:4 or blocks.
     let step = max(1, count / samples) | 1
     var (zeros, seen) = (0, 0)
@@ -52,8 +52,10 @@ struct WeightDensity: Hashable {
 extension WeightDensity {
   /// Counts all elements.
   init(_ matrix: WeightMatrix) {
-    let elements = UnsafeBufferPointer(start: matrix.tensor.floats, count: matrix.tensor.elementCount)
-    defer { withExtendedLifetime(matrix.tensor) {} }
+    self = matrix.tensor.withUnalignedBytes { WeightDensity(matrix, $0) }
+  }
+
+  private init(_ matrix: WeightMatrix, _ bytes: UnsafeRawBufferPointer) {
     let width = Int(ADZE_SPARSE_BLOCK)
     let panels = (matrix.columns - 1) / width + 1
     let (stride, columnCount) = (matrix.nStride, matrix.columns)
@@ -61,7 +63,7 @@ extension WeightDensity {
     func count(_ k: Int, _ column: Int, _ end: Int) -> Int {
       var (count, place) = (0, k * matrix.kStride + column * stride)
       for _ in column..<end {
-        if elements[place] != 0 { count += 1 }
+        if bytes.loadUnaligned(fromByteOffset: place * 4, as: Float.self) != 0 { count += 1 }
         place += stride
       }
       return count
