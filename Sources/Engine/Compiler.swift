@@ -77,17 +77,9 @@ extension Program {
     guard try LayoutPass.apply(to: &graph, folder: folder) > 0 else { return }
     try TypePropagation.run(&graph)
     try Fusion.joinShuffles(&graph)
-    try joinResiduals(&graph)
-    try Fusion.joinChains(&graph)
+    try Fusion.joinResiduals(&graph)
     try Fusion.joinQuantizedPools(&graph)
     try TypePropagation.run(&graph)
-  }
-
-  /// With a name for each extent that is not known, the shapes of more sums can be told to be equal.
-  private static func joinResiduals(_ graph: inout Graph) throws {
-    var named = graph
-    let types = (try? TypePropagation.run(&named, namesUnknown: true)).map { named.values.map(\.type) }
-    try Fusion.joinResiduals(&graph, types: types ?? graph.values.map(\.type))
   }
 
   private static func decode(_ graph: Graph, _ options: CompileOptions) throws(EngineError) -> [CompiledNode]

@@ -32,7 +32,6 @@ enum FusedOperator {
   /// Operators on `[batch, d1 …, channels]`, which the layout pass makes. Weights and attributes are those of the
   /// operator without NHWC. The convolution may add a tensor of its output's shape (input 3) before its activation.
   static let convNHWC = OperatorName(domain: domain, type: "ConvNHWC")
-  static let convChainNHWC = OperatorName(domain: domain, type: "ConvChainNHWC")
   static let maxPoolNHWC = OperatorName(domain: domain, type: "MaxPoolNHWC")
   static let averagePoolNHWC = OperatorName(domain: domain, type: "AveragePoolNHWC")
   static let globalMaxPoolNHWC = OperatorName(domain: domain, type: "GlobalMaxPoolNHWC")
@@ -75,7 +74,6 @@ extension EngineTable {
       quantizedPoolRule(FusedOperator.quantizedAveragePoolNHWC, like: "AveragePool"),
       quantizedPoolRule(FusedOperator.quantizedGlobalAveragePoolNHWC, like: "GlobalAveragePool"),
       channelsLastRule(FusedOperator.convNHWC, like: "Conv", inputs: 2...4, seen: [0, 1, 2]),
-      PixelChain.rule,
       channelsLastRule(FusedOperator.maxPoolNHWC, like: "MaxPool", inputs: 1...1, seen: [0]),
       channelsLastRule(FusedOperator.averagePoolNHWC, like: "AveragePool", inputs: 1...1, seen: [0]),
       channelsLastRule(FusedOperator.globalMaxPoolNHWC, like: "GlobalMaxPool", inputs: 1...1, seen: [0]),

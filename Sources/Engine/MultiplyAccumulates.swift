@@ -22,7 +22,6 @@ extension Program {
     case "com.microsoft.MatMulNBits": return output.elementCount * (shape(0)?.dimensions.last ?? 0)
     case "Conv", "ConvInteger", "DeformConv", FusedOperator.conv, FusedOperator.convNHWC:
       return output.elementCount * (shape(1).map { $0.product(1..<$0.rank) } ?? 0)
-    case FusedOperator.convChainNHWC: return PixelChain.multiplyAccumulates(node, step.inputs)
     case "QLinearConv", FusedOperator.quantizedConv, FusedOperator.quantizedConvNHWC:
       return output.elementCount * (shape(3).map { $0.product(1..<$0.rank) } ?? 0)
     case FusedOperator.attention:

@@ -3,17 +3,15 @@ import GraphIR
 extension Fusion {
   /// Add of a convolution's result and a tensor of the same shape, and the activation after it: the convolution adds
   /// the tensor before it stores.
-  ///
-  /// - Parameter types: of all values.
   @discardableResult
-  static func joinResiduals(_ graph: inout Graph, types: [ValueType?]) throws -> Int {
+  static func joinResiduals(_ graph: inout Graph) throws -> Int {
     let view = FusionView(graph)
     var patch = GraphPatch("join residuals", for: graph)
     var changes = 0
     // A convolution that waits for its residual must not be that of another one.
     var joined: Set<Int> = []
     for (index, node) in graph.nodes.enumerated() {
-      guard let (side, convolution) = residual(node, view, types), !joined.contains(convolution.index) else {
+      guard let (side, convolution) = residual(node, view), !joined.contains(convolution.index) else {
         continue
       }
       joined.insert(convolution.index)
@@ -31,7 +29,7 @@ extension Fusion {
   }
 
   private static func residual(
-    _ node: Node, _ view: FusionView, _ types: [ValueType?]
+    _ node: Node, _ view: FusionView
   ) -> (side: Int, convolution: (index: Int, node: Node))? {
     guard node.op == "Add" || node.op == "Sum" && node.inputs.count == 2, node.inputs[0] != node.inputs[1]
     else {
@@ -44,9 +42,7 @@ extension Fusion {
     return sides.sorted { $0.1.index > $1.1.index }.first { side, convolution in
       guard !convolution.node.hasInput(3),
         convolution.node.attributes[Activation.AttributeName.op] == nil,
-        view.constant(node.inputs[1 - side]) == nil,
-        let own = types[Int(node.inputs[side].index)]?.tensor,
-        let other = types[Int(node.inputs[1 - side].index)]?.tensor
+        let own = view.type(node.inputs[side]), let other = view.type(node.inputs[1 - side])
       else { return false }
       return own == other && own.dimensions?.contains(.unknown) == false
     }

@@ -60,7 +60,7 @@ extension Fusion {
       nodes: [split.index, swap.index, back.index])
   }
 
-  static func isPointwise(_ node: Node, _ view: FusionView) -> Bool {
+  private static func isPointwise(_ node: Node, _ view: FusionView) -> Bool {
     guard let weight = view.constant(node.inputs[1]), weight.shape.product(2..<weight.shape.rank) == 1,
       node.attributes.ints("pads")?.allSatisfy({ $0 == 0 }) ?? true,
       ["NOTSET", "VALID"].contains(node.attributes.string("auto_pad") ?? "NOTSET"),

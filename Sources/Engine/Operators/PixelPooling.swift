@@ -5,10 +5,7 @@ import Tensors
 extension EngineTable {
   /// Operators on float32 images whose channels lie last.
   static let pixelOperators: [OperatorEntry] = [
-    OperatorEntry(FusedOperator.convNHWC, types: .single, widensHalves: false) {
-      try PixelConvolution($0.node, $0.options)
-    },
-    OperatorEntry(FusedOperator.convChainNHWC, types: .single, widensHalves: false) { try PixelChain($0) },
+    OperatorEntry(FusedOperator.convNHWC, types: .single, widensHalves: false) { try PixelConvolution($0) },
     OperatorEntry(FusedOperator.maxPoolNHWC, types: .single + .eightBit, widensHalves: false) { source in
       let attributes = try PoolAttributes(source.node)
       if source.element(0) != .float32 { return QuantizedPixelPool(attributes: attributes, kind: .maximum) }
