@@ -130,7 +130,7 @@ import Testing
     let a = try chain.pair(x, scale: 0.011, point: 128)
     let moved = chain.node("Transpose", [a], ["perm": .ints([0, 2, 1])])
     let b = try chain.pair(moved, scale: 0.011, point: 128)
-    let other = try chain.pair(chain.node("Neg", [moved]), scale: 0.02, point: 60)
+    let other = try chain.pair(chain.node("Neg", [b]), scale: 0.02, point: 60)
     let joined = chain.node("Concat", [b, other], ["axis": .int(1)])
     chain.builder.output(try chain.pair(joined, scale: 0.013, point: 99))
     let (ops, steps) = try Self.compare(chain, [2, 4, 6], scale: 0.013)
