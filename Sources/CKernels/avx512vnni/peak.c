@@ -2,9 +2,7 @@
 
 #if ADZE_X86
 #define PEAK_I8_CHAINS 12
-#define KERNEL(slot) adze_##slot##__avx512vnni
-#define ADZE_TARGET "avx512vnni,avx512f,avx512bw,avx512dq,avx512vl,avx2,fma"
-#include "../simd/avx512.h"
+#include "../simd/avx512vnni.h"
 
 HELPER vi peak_step(vi sum, const vi *a, const int8_t *b) {
   for (int g = 0; g < 4; g++) {

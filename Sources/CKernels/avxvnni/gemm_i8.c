@@ -5,15 +5,11 @@
 #define GROUP 4
 #define GATHERS 1
 #define GATHERED_ROWS 6
-#define KERNEL(slot) adze_##slot##__avxvnni
-#define ADZE_TARGET "avxvnni,avx2,fma"
-#include "../simd/avx2.h"
+#include "../simd/avxvnni.h"
 
 HELPER vi group_step(vi acc, vi a, const int8_t *b) {
   return _mm256_dpbusd_avx_epi32(acc, a, _mm256_loadu_si256((const __m256i *)b));
 }
-
-HELPER vi dot_4(vi acc, vi a, vi b) { return _mm256_dpbusd_avx_epi32(acc, a, b); }
 
 #include "../generic/gemm_i8.h"
 #include "../generic/conv2d_i8_epilogue.h"

@@ -3,18 +3,8 @@
 #if ADZE_X86
 #define TILE_ROWS 8
 #define PAIRS 0
-#define KERNEL(slot) adze_##slot##__avxvnni
-#define ADZE_TARGET "avxvnni,avx2,fma"
-#include "../simd/avx2.h"
-
-HELPER vi dot_4(vi acc, vi a, vi b) { return _mm256_dpbusd_avx_epi32(acc, a, b); }
-HELPER vi window_words(const uint8_t *a, vi positions) {
-  return _mm256_shuffle_epi8(_mm256_broadcastsi128_si256(_mm_loadu_si128((const __m128i *)(const void *)a)), positions);
-}
-HELPER vi expand_positions(const uint8_t *p) {
-  const vi x = _mm256_cvtepu16_epi32(_mm_loadu_si128((const __m128i *)(const void *)p));
-  return _mm256_and_si256(_mm256_or_si256(x, _mm256_slli_epi32(x, 12)), _mm256_set1_epi32(0x0f0f0f0f));
-}
+#include "../simd/avxvnni.h"
+#include "../simd/avx2_words.h"
 
 #include "../generic/gemm_sparse_i8.h"
 #include "../simd/end.h"

@@ -2,9 +2,7 @@
 
 #if ADZE_X86
 #define PEAK_I8_CHAINS 12
-#define KERNEL(slot) adze_##slot##__avxvnni
-#define ADZE_TARGET "avxvnni,avx2,fma"
-#include "../simd/avx2.h"
+#include "../simd/avxvnni.h"
 
 HELPER vi peak_step(vi sum, const vi *a, const int8_t *b) {
   for (int g = 0; g < 4; g++) {

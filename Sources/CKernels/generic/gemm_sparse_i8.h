@@ -3,7 +3,7 @@
 //   vi window_words(const uint8_t *a, vi positions)  each byte of `positions` (0 … 15) replaced by that element of a[16]
 //   vi dot_4(vi acc, vi a, vi b)  acc + the four products of each word, a unsigned, b signed
 //   vi expand_positions(const uint8_t *p)  word j: bytes p[2 j] & 15, p[2 j + 1] & 15, p[2 j] >> 4, p[2 j + 1] >> 4
-// and sets PAIRS when dot_4 saturates sums of two products, as vpmaddubsw does.
+// and, where pair_dot_4, which saturates sums of two products as vpmaddubsw does, is there and faster, sets PAIRS to 1.
 //
 // A step multiplies up to four weights of each of VL columns that lie within 16 elements of k. Where its window begins is
 // the step's own: at the first weight that is left in any of the columns. So a window without weights costs nothing, and
@@ -14,6 +14,11 @@
 // Packed: byte offsets of the groups of VL columns (int64, one more than groups); of a group VL column sums (int32), the
 // steps' windows (uint16, filled up to 4 bytes), then the steps: VL words of weights, VL * 2 bytes of positions.
 
+#if PAIRS
+#define WORD_DOT pair_dot_4
+#else
+#define WORD_DOT dot_4
+#endif
 #define PANEL VL
 #define A_SHIFT 128
 #include "gemm_i8_rows.h"
@@ -56,7 +61,7 @@ ALWAYS_INLINE void sparse_tile(
       const uint8_t *window = a + group->windows[s + j];
       const vi weights = vi_load((const int32_t *)(const void *)step), positions = expand_positions(step + VL * 4);
       UNROLL for (int i = 0; i < rows; i++) {
-        acc[j][i] = dot_4(acc[j][i], window_words(window + i * stride, positions), weights);
+        acc[j][i] = WORD_DOT(acc[j][i], window_words(window + i * stride, positions), weights);
       }
       step += STEP_BYTES;
     }
@@ -65,7 +70,7 @@ ALWAYS_INLINE void sparse_tile(
     const uint8_t *window = a + group->windows[s];
     const vi weights = vi_load((const int32_t *)(const void *)step), positions = expand_positions(step + VL * 4);
     UNROLL for (int i = 0; i < rows; i++) {
-      acc[0][i] = dot_4(acc[0][i], window_words(window + i * stride, positions), weights);
+      acc[0][i] = WORD_DOT(acc[0][i], window_words(window + i * stride, positions), weights);
     }
   }
   UNROLL for (int i = 0; i < rows; i++) vi_store(sums + i * VL, side == 2 ? vi_add(acc[0][i], acc[1][i]) : acc[0][i]);

@@ -1,7 +1,7 @@
 // 8-bit product with sparse weights of any pattern, vectorised over the rows of A: for many rows. The including file defines
 //   void word_quads(const vi x[4], vi q[4])  of each 16 bytes i: word j of q[t] is the bytes 4 t + j of x[0], x[1], x[2], x[3]
 //   vi dot_4(vi acc, vi a, vi b)  acc + the four products of each word, a unsigned, b signed
-// and sets PAIRS when dot_4 saturates sums of two products, as vpmaddubsw does.
+// and, where pair_dot_4, which saturates sums of two products as vpmaddubsw does, is there and faster, sets PAIRS to 1.
 //
 // A's rows are turned to bytes [k][ROWS] in scratch memory. Four weights of a column, from anywhere along k, meet ROWS rows:
 // four vectors are interleaved to words, one of each row. With PAIRS the packer puts two weights beside each other only
@@ -10,6 +10,11 @@
 // Packed: byte offsets of the panels (int64, one more than panels); of a panel its column sums and the ends of its columns'
 // entries (int32), then the entries.
 
+#if PAIRS
+#define WORD_DOT pair_dot_4
+#else
+#define WORD_DOT dot_4
+#endif
 #define PANEL ADZE_SPARSE_PANEL
 #define A_SHIFT 128
 #define ROWS (4 * VL)
@@ -94,7 +99,7 @@ static void rows_columns(const rows_panel *p, ptrdiff_t columns, const uint8_t *
       memcpy(&weights, e->weights, sizeof weights);
       UNROLL for (int j = 0; j < 4; j++) x[j] = vi_load((const int32_t *)(const void *)(turned + (ptrdiff_t)e->k[j] * ROWS));
       word_quads(x, q);
-      UNROLL for (int t = 0; t < 4; t++) acc[t] = dot_4(acc[t], q[t], vi_set1(weights));
+      UNROLL for (int t = 0; t < 4; t++) acc[t] = WORD_DOT(acc[t], q[t], vi_set1(weights));
     }
     UNROLL for (int t = 0; t < 4; t++) vi_store(y + c * ROWS + t * VL, acc[t]);
   }

@@ -1,14 +1,8 @@
 #define TILE_ROWS 8
 #define PAIRS 0
 #include "../simd/portable.h"
+#include "../simd/portable_bytes.h"
 
-HELPER vi dot_4(vi acc, vi a, vi b) {
-  for (int j = 0; j < 4; j++) {
-    const vi x = vi_and(vi_shift_right(a, 8 * j), vi_set1(255)), y = vi_shift_right(vi_shift_left(b, 24 - 8 * j), 24);
-    acc = vi_add(acc, vi_mul(x, y));
-  }
-  return acc;
-}
 HELPER vi window_words(const uint8_t *a, vi positions) {
   uint8_t p[16], y[16];
   memcpy(p, &positions, sizeof p);
