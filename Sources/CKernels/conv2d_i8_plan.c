@@ -1,25 +1,9 @@
 // What an 8-bit convolution needs of its caller, and its filters in the order of the kernels.
-#include "conv2d_sizes.h"
+#include "conv2d_scratch.h"
 
-static ptrdiff_t times(ptrdiff_t a, ptrdiff_t b) {
-  ptrdiff_t product;
-  return __builtin_mul_overflow(a, b, &product) ? PTRDIFF_MAX : product;
-}
-static ptrdiff_t plus(ptrdiff_t a, ptrdiff_t b) {
-  ptrdiff_t sum;
-  return __builtin_add_overflow(a, b, &sum) ? PTRDIFF_MAX : sum;
-}
-
-/// Offsets, rows of windows, and a copy of the input under a block of lines, which may belong to several images.
+/// Offsets, rows of windows, and a copy of the input.
 static ptrdiff_t direct_scratch(const adze_conv2d_i8 *c, ptrdiff_t depth) {
-  const adze_window2d *w = &c->window;
-  const ptrdiff_t lines = least(most(1, CONV_PIXELS / most(1, w->output_width)), times(c->batch, w->output_height));
-  const ptrdiff_t images = least(lines, (lines - 1) / most(1, w->output_height) + 2);
-  const ptrdiff_t reach = plus(times(w->kernel_height - 1, w->dilation_height), 1);
-  const ptrdiff_t rows = plus(times(lines, w->stride_height), times(images, reach));
-  const ptrdiff_t across = times(least(w->output_width, CONV_PIXELS) - 1, w->stride_width);
-  const ptrdiff_t columns = plus(plus(across, times(w->kernel_width - 1, w->dilation_width)), 1);
-  const ptrdiff_t copy = plus(times(times(rows, columns), w->channels), CONV_I8_SLACK);
+  const ptrdiff_t copy = plus(conv2d_copy_size(&c->window, c->batch), CONV_I8_SLACK);
   return plus(plus(times(depth, 1 + CONV_I8_ROWS), 64), copy);
 }
 

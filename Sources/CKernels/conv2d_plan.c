@@ -1,17 +1,7 @@
 // What a convolution needs of its caller: panels, lines, memory; and which algorithm is likely the fastest.
-#include "conv2d_sizes.h"
+#include "conv2d_scratch.h"
 
 typedef adze_conv2d_algorithm algorithm;
-
-/// Products and sums that stay at the largest value once they have left the range.
-static ptrdiff_t times(ptrdiff_t a, ptrdiff_t b) {
-  ptrdiff_t product;
-  return __builtin_mul_overflow(a, b, &product) ? PTRDIFF_MAX : product;
-}
-static ptrdiff_t plus(ptrdiff_t a, ptrdiff_t b) {
-  ptrdiff_t sum;
-  return __builtin_add_overflow(a, b, &sum) ? PTRDIFF_MAX : sum;
-}
 
 static ptrdiff_t taps(const adze_conv2d_f32 *c) { return times(c->window.kernel_height, c->window.kernel_width); }
 
@@ -38,18 +28,10 @@ static algorithm likely_fastest(const adze_conv2d_f32 *c) {
   return tiles >= 12 && 2 * pixels > 16 * tiles ? ADZE_CONV2D_WINOGRAD : ADZE_CONV2D_DIRECT;
 }
 
-/// Offsets of the window's taps, and a copy of the input under a block of lines, which may belong to several images.
+/// Offsets of the window's taps, and a copy of the input where it is not read in place.
 static ptrdiff_t direct_scratch(const adze_conv2d_f32 *c) {
-  const adze_window2d *w = &c->window;
-  const ptrdiff_t offsets = plus(times(w->channels, taps(c)), 15);
-  if (conv2d_is_pointwise(c)) return offsets;
-  const ptrdiff_t lines = least(most(1, CONV_PIXELS / most(1, w->output_width)), times(c->batch, w->output_height));
-  const ptrdiff_t images = least(lines, (lines - 1) / most(1, w->output_height) + 2);
-  const ptrdiff_t reach = plus(times(w->kernel_height - 1, w->dilation_height), 1);
-  const ptrdiff_t rows = plus(times(lines, w->stride_height), times(images, reach));
-  const ptrdiff_t across = times(least(w->output_width, CONV_PIXELS) - 1, w->stride_width);
-  const ptrdiff_t columns = plus(plus(across, times(w->kernel_width - 1, w->dilation_width)), 1);
-  return plus(offsets, times(times(rows, columns), w->channels));
+  const ptrdiff_t offsets = plus(times(c->window.channels, taps(c)), 15);
+  return conv2d_is_pointwise(c) ? offsets : plus(offsets, conv2d_copy_size(&c->window, c->batch));
 }
 
 /// Offsets, 36 planes of transformed inputs, and 36 of the products of a block of filters.
