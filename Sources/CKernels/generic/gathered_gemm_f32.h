@@ -14,6 +14,8 @@
 // Floats of a cache line.
 #define LINE 16
 
+#include "tile_f32.h"
+
 /// C[rows, columns] = epilogue(A B); `c`, `bias` and `residual` point at the first column of B.
 typedef struct {
   ptrdiff_t columns, depth;
@@ -38,35 +40,22 @@ typedef struct {
   ptrdiff_t fetched_lines;
 } gathered_block;
 
-/// The last vector of a row can be partial.
-ALWAYS_INLINE vf gathered_load(const float *p, const bool is_last, ptrdiff_t part) {
-  return is_last && part < VL ? v_load_part(p, part) : v_load(p);
-}
-
-/// What becomes of the sums of a tile. Each step is one branch for all of them.
+/// What becomes of the sums of a tile.
 ALWAYS_INLINE void gathered_epilogue(
   const int rows, const int vectors, const gathered *g, vf *acc, ptrdiff_t row, ptrdiff_t column, ptrdiff_t part) {
   const float *bias = g->bias, *residual = g->residual;
   const ptrdiff_t stride = g->residual_stride;
-  if (bias) {
-    UNROLL for (int v = 0; v < vectors; v++) {
-      const vf b = gathered_load(bias + column + v * VL, v == vectors - 1, part);
-      UNROLL for (int i = 0; i < rows; i++) acc[i * vectors + v] = acc[i * vectors + v] + b;
-    }
-  }
+  if (bias) tile_add_bias(rows, vectors, bias + column, part, acc);
   if (residual) {
     residual += row * stride + column;
     UNROLL for (int i = 0; i < rows; i++) {
       UNROLL for (int v = 0; v < vectors; v++) {
         acc[i * vectors + v] =
-          acc[i * vectors + v] + gathered_load(residual + i * stride + v * VL, v == vectors - 1, part);
+          acc[i * vectors + v] + tile_load(residual + i * stride + v * VL, v == vectors - 1, part);
       }
     }
   }
-  if (g->clamps) {
-    const vf low = v_set1(g->minimum), high = v_set1(g->maximum);
-    UNROLL for (int i = 0; i < rows * vectors; i++) acc[i] = v_min(high, v_max(low, acc[i]));
-  }
+  if (g->clamps) tile_clamp(rows, vectors, g->minimum, g->maximum, acc);
 }
 
 /// rows x vectors of C at (row, column), `columns` of them real.
@@ -86,20 +75,9 @@ ALWAYS_INLINE void gathered_tile(
   UNROLL for (int i = 0; i < rows; i++) {
     a[i] = g->rows[row + i];
   }
-  if (fetches) {
-    UNROLL for (int i = 0; i < rows; i++) {
-      __builtin_prefetch(c + i * c_stride, 1);
-      __builtin_prefetch(c + i * c_stride + (vectors * VL - 1), 1);
-    }
-  }
+  if (fetches) tile_prefetch(rows, vectors, c, c_stride);
   UNROLL for (int i = 0; i < rows * vectors; i++) acc[i] = v_set1(0);
-  if (!block->first) {
-    UNROLL for (int i = 0; i < rows; i++) {
-      UNROLL for (int v = 0; v < vectors; v++) {
-        acc[i * vectors + v] = gathered_load(c + i * c_stride + v * VL, v == vectors - 1, part);
-      }
-    }
-  }
+  if (!block->first) tile_read(rows, vectors, c, c_stride, part, acc);
   const float *fetched = block->fetched;
   for (ptrdiff_t k = 0; k < depth; fetched += PANEL * LINE) {
     for (ptrdiff_t i = 0; i < block->fetched_lines; i++) __builtin_prefetch(fetched + i * LINE, 0, 2);
@@ -117,15 +95,7 @@ ALWAYS_INLINE void gathered_tile(
     }
   }
   if (block->last) gathered_epilogue(rows, vectors, g, acc, row, column, part);
-  UNROLL for (int i = 0; i < rows; i++) {
-    UNROLL for (int v = 0; v < vectors - 1; v++) v_store(c + i * c_stride + v * VL, acc[i * vectors + v]);
-  }
-  c += (vectors - 1) * VL;
-  if (part >= VL) {
-    UNROLL for (int i = 0; i < rows; i++) v_store(c + i * c_stride, acc[i * vectors + vectors - 1]);
-  } else {
-    UNROLL for (int i = 0; i < rows; i++) v_store_part(c + i * c_stride, acc[i * vectors + vectors - 1], part);
-  }
+  tile_write(rows, vectors, acc, part, c, c_stride);
 }
 
 typedef void gathered_tile_fn(const gathered *, const gathered_block *, ptrdiff_t, ptrdiff_t, ptrdiff_t);

@@ -22,6 +22,8 @@
 // Floats of a cache line.
 #define GEMM_LINE 16
 
+#include "tile_f32.h"
+
 /// A block of rows and of k.
 typedef struct {
   const adze_gemm_f32 *gemm;
@@ -35,32 +37,19 @@ typedef struct {
   bool fetches_rows;  // of A, under the next tile
 } k_block;
 
-/// The last vector of a row can be partial.
-ALWAYS_INLINE vf gemm_load(const float *p, const bool is_last, ptrdiff_t part) {
-  return is_last && part < VL ? v_load_part(p, part) : v_load(p);
-}
-
-/// What becomes of the sums of a tile. Each step is one branch for all of them.
+/// What becomes of the sums of a tile.
 ALWAYS_INLINE void gemm_epilogue(
   const int rows, const int vectors, const adze_epilogue_f32 *e, vf *acc, ptrdiff_t row, ptrdiff_t column,
   ptrdiff_t part) {
   const float *column_bias = e->column_bias, *row_bias = e->row_bias;
-  if (column_bias) {
-    UNROLL for (int v = 0; v < vectors; v++) {
-      const vf bias = gemm_load(column_bias + column + v * VL, v == vectors - 1, part);
-      UNROLL for (int i = 0; i < rows; i++) acc[i * vectors + v] = acc[i * vectors + v] + bias;
-    }
-  }
+  if (column_bias) tile_add_bias(rows, vectors, column_bias + column, part, acc);
   if (row_bias) {
     UNROLL for (int i = 0; i < rows; i++) {
       const vf bias = v_set1(row_bias[row + i]);
       UNROLL for (int v = 0; v < vectors; v++) acc[i * vectors + v] = acc[i * vectors + v] + bias;
     }
   }
-  if (e->clamps) {
-    const vf low = v_set1(e->minimum), high = v_set1(e->maximum);
-    UNROLL for (int i = 0; i < rows * vectors; i++) acc[i] = v_min(high, v_max(low, acc[i]));
-  }
+  if (e->clamps) tile_clamp(rows, vectors, e->minimum, e->maximum, acc);
 }
 
 /// rows x vectors of C at (row, column), `columns` of them real; vector v reads its B at b + offset(v).
@@ -77,18 +66,8 @@ ALWAYS_INLINE void tile(
 
   vf acc[GEMM_ROWS * 2 > WIDE ? GEMM_ROWS * 2 : WIDE];
   UNROLL for (int i = 0; i < rows * vectors; i++) acc[i] = v_set1(0);
-  if (loads) {
-    UNROLL for (int i = 0; i < rows; i++) {
-      UNROLL for (int v = 0; v < vectors; v++) {
-        acc[i * vectors + v] = gemm_load(c + i * c_stride + v * VL, v == vectors - 1, part);
-      }
-    }
-  } else if (vectors == 2 && depth > 2 * GEMM_LINE) {
-    UNROLL for (int i = 0; i < rows; i++) {
-      __builtin_prefetch(c + i * c_stride, 1);
-      __builtin_prefetch(c + i * c_stride + (vectors * VL - 1), 1);
-    }
-  }
+  if (loads) tile_read(rows, vectors, c, c_stride, part, acc);
+  else if (vectors == 2 && depth > 2 * GEMM_LINE) tile_prefetch(rows, vectors, c, c_stride);
   const float *fetched = block->fetched;
   for (ptrdiff_t k = 0; k < depth; fetched += PANEL * GEMM_LINE) {
     for (ptrdiff_t i = 0; i < block->fetched_lines; i++) __builtin_prefetch(fetched + i * GEMM_LINE, 0, 2);
@@ -108,15 +87,7 @@ ALWAYS_INLINE void tile(
     }
   }
   if (block->last) gemm_epilogue(rows, vectors, &g->epilogue, acc, row, column, part);
-  UNROLL for (int i = 0; i < rows; i++) {
-    UNROLL for (int v = 0; v < vectors - 1; v++) v_store(c + i * c_stride + v * VL, acc[i * vectors + v]);
-  }
-  c += (vectors - 1) * VL;
-  if (part >= VL) {
-    UNROLL for (int i = 0; i < rows; i++) v_store(c + i * c_stride, acc[i * vectors + vectors - 1]);
-  } else {
-    UNROLL for (int i = 0; i < rows; i++) v_store_part(c + i * c_stride, acc[i * vectors + vectors - 1], part);
-  }
+  tile_write(rows, vectors, acc, part, c, c_stride);
 }
 
 typedef void tile_fn(const k_block *, ptrdiff_t row, ptrdiff_t column, ptrdiff_t columns);
