@@ -2,6 +2,7 @@
 
 #if ADZE_X86
 #include "../simd/avx512.h"
+#include "../simd/avx512_lookup.h"
 #include "../generic/images_i8.h"
 #include "../simd/end.h"
 #endif

@@ -176,6 +176,21 @@ void KERNEL(gemm_i8)(
   }
 }
 
+#if GROUP == 4
+/// Four rows of B as the words of whole groups, so that the compiler finds the shuffles; adds to the columns' sums.
+ALWAYS_INLINE void pack_words(
+  const uint8_t *restrict from, ptrdiff_t k_stride, ptrdiff_t columns, uint32_t flip, uint32_t *restrict words,
+  uint32_t *restrict sums) {
+  const uint8_t *restrict b = from + k_stride, *restrict c = b + k_stride, *restrict d = c + k_stride;
+  for (ptrdiff_t j = 0; j < columns; j++) {
+    const uint32_t word = (from[j] | (uint32_t)b[j] << 8 | (uint32_t)c[j] << 16 | (uint32_t)d[j] << 24) ^ flip;
+    words[j] = word;
+    sums[j] += (uint32_t)((int32_t)(word << 24) >> 24) + (uint32_t)((int32_t)(word << 16) >> 24)
+      + (uint32_t)((int32_t)(word << 8) >> 24) + (uint32_t)((int32_t)word >> 24);
+  }
+}
+#endif
+
 void KERNEL(pack_b_i8)(
   const void *b, bool b_signed, ptrdiff_t k_stride, ptrdiff_t n_stride, ptrdiff_t k, ptrdiff_t n, void *packed,
   ptrdiff_t panel_begin, ptrdiff_t panel_end) {
@@ -186,8 +201,17 @@ void KERNEL(pack_b_i8)(
     int8_t *to = (int8_t *)packed + panel * panel_bytes, *elements = to + PANEL * sizeof(int32_t);
     const ptrdiff_t columns = least(PANEL, n - panel * PANEL);
     uint32_t sums[PANEL] = {0};
-    memset(elements, 0, (size_t)(groups * GROUP * PANEL));
-    for (ptrdiff_t i = 0; i < k; i++) {
+    ptrdiff_t i = 0;
+#if GROUP == 4
+    if (n_stride == 1 && columns == PANEL) {
+      for (; i + 4 <= k; i += 4) {
+        uint32_t *words = (uint32_t *)(void *)(elements + i * PANEL);
+        pack_words(from + i * k_stride, k_stride, PANEL, flip * 0x01010101u, words, sums);
+      }
+    }
+#endif
+    memset(elements + i * PANEL, 0, (size_t)((groups * GROUP - i) * PANEL));
+    for (; i < k; i++) {
       int8_t *row = elements + i / GROUP * GROUP * PANEL + i % GROUP;
       for (ptrdiff_t j = 0; j < columns; j++) {
         const int8_t value = (int8_t)(from[i * k_stride + j * n_stride] ^ flip);

@@ -43,7 +43,9 @@ static void find_row_ranges(const adze_gemm_i8 *g, ptrdiff_t row, ptrdiff_t coun
 
 static uint32_t sum_of_bytes(const uint8_t *a, bool is_signed, ptrdiff_t stride, ptrdiff_t count) {
   uint32_t sum = 0;
-  if (is_signed) for (ptrdiff_t i = 0; i < count; i++) sum += (uint32_t)(int32_t)(int8_t)a[i * stride];
+  if (is_signed && stride == 1) for (ptrdiff_t i = 0; i < count; i++) sum += (uint32_t)(int32_t)(int8_t)a[i];
+  else if (stride == 1) for (ptrdiff_t i = 0; i < count; i++) sum += a[i];
+  else if (is_signed) for (ptrdiff_t i = 0; i < count; i++) sum += (uint32_t)(int32_t)(int8_t)a[i * stride];
   else for (ptrdiff_t i = 0; i < count; i++) sum += a[i * stride];
   return sum;
 }
@@ -156,16 +158,64 @@ ALWAYS_INLINE void finish(
   else v_store((float *)g->c + at, y);
 }
 
+/// Whether all rows share what the epilogue needs, but for their sums, and the result is 8 bits.
+ALWAYS_INLINE bool finishes_bytes(const adze_gemm_i8 *g) {
+  return (g->output == ADZE_I8_OUTPUT_U8 || g->output == ADZE_I8_OUTPUT_S8) && g->a_source == ADZE_I8_A_INTEGERS
+    && !(g->a_scale && g->a_scale_stride) && !(g->a_zero_point && g->a_zero_point_stride) && !g->row_offset
+    && !g->epilogue.row_bias;
+}
+
+/// Two whole vectors of columns to 8 bits in all rows: what finish gives, with all that is equal in them found before.
+ALWAYS_INLINE void finish_bytes(
+  const adze_gemm_i8 *g, ptrdiff_t row, ptrdiff_t rows, ptrdiff_t column, const int32_t *sums,
+  const int32_t *column_sums, const i8_rows *values, const bool has_row_sums) {
+  const adze_epilogue_f32 *e = &g->epilogue;
+  const i8_row first = row_values(g, row, values, 0);
+  const int32_t lowest = (g->output == ADZE_I8_OUTPUT_U8 ? 0 : -128) - g->c_zero_point;
+  const vf low = v_set1((float)lowest), high = v_set1((float)(lowest + 255));
+  const vf minimum = v_set1(e->minimum), maximum = v_set1(e->maximum);
+  const vi zero_pair = vi_set1((int32_t)((uint32_t)(uint16_t)g->c_zero_point * 0x00010001u));
+  const bool has_bias = e->column_bias != NULL, clamps = e->clamps, is_signed = g->output == ADZE_I8_OUTPUT_S8;
+  i8_columns c[2];
+  vi offset[2];
+  vf scale[2];
+  UNROLL for (int v = 0; v < 2; v++) {
+    c[v] = columns_at(g, column_sums + v * VL, column + v * VL, VL);
+    offset[v] = vi_sub(c[v].offset, vi_mul(first.a_zero_point, c[v].column_sum));
+    scale[v] = first.a_scale * c[v].scale;
+  }
+  uint8_t *to = (uint8_t *)g->c + row * g->c_row_stride + column;
+  for (ptrdiff_t i = 0; i < rows; i++, sums += PANEL, to += g->c_row_stride) {
+    vi q[2];
+    UNROLL for (int v = 0; v < 2; v++) {
+      vi sum = vi_add(vi_load(sums + v * VL), offset[v]);
+      if (has_row_sums) sum = vi_sub(sum, vi_mul(c[v].zero_point, row_values(g, row + i, values, i).correction));
+      vf y = v_from_i(sum) * scale[v];
+      if (has_bias) y = y + c[v].bias;
+      if (clamps) y = v_min(maximum, v_max(minimum, y));
+      q[v] = v_to_i(v_min(v_max(y, low), high));
+    }
+    vi_store_pair_8(to, q[0], q[1], zero_pair, is_signed);
+  }
+}
+
 static void finish_panel(
   const adze_gemm_i8 *g, ptrdiff_t row, ptrdiff_t rows, ptrdiff_t column, ptrdiff_t columns, const int32_t *sums,
   const int32_t *column_sums, const i8_rows *values) {
-  const bool has_row_sums = needs_row_sums(g);
-  for (ptrdiff_t j = 0; j < columns; j += VL) {
+  const bool has_row_sums = needs_row_sums(g), bytes = finishes_bytes(g);
+  for (ptrdiff_t j = 0; j < columns;) {
+    if (bytes && columns - j >= 2 * VL) {
+      if (has_row_sums) finish_bytes(g, row, rows, column + j, sums + j, column_sums + j, values, true);
+      else finish_bytes(g, row, rows, column + j, sums + j, column_sums + j, values, false);
+      j += 2 * VL;
+      continue;
+    }
     const i8_columns c = columns_at(g, column_sums + j, column + j, least(VL, columns - j));
     for (ptrdiff_t i = 0; i < rows; i++) {
       const i8_row r = row_values(g, row + i, values, i);
       finish(g, &r, &c, vi_load(sums + i * PANEL + j), row + i, has_row_sums);
     }
+    j += VL;
   }
 }
 

@@ -215,7 +215,14 @@ void KERNEL(add_i8)(const adze_add_i8 *s, const void *a, const void *b, void *y,
 }
 
 void KERNEL(lookup_8)(const uint8_t *x, const uint8_t *table, uint8_t *y, ptrdiff_t count) {
-  for (ptrdiff_t i = 0; i < count; i++) y[i] = table[x[i]];
+  ptrdiff_t i = 0;
+#ifdef LOOKUP_BYTES
+  if (count >= LOOKUP_BYTES) {
+    const lookup_table t = lookup_table_of(table);
+    for (; i + LOOKUP_BYTES <= count; i += LOOKUP_BYTES) look_up(&t, x + i, y + i);
+  }
+#endif
+  for (; i < count; i++) y[i] = table[x[i]];
 }
 
 /// An 8 x 8 square: bytes are exchanged in blocks of 4, 2 and 1 across the diagonal.
