@@ -99,7 +99,9 @@ import Testing
   }
 
   @Test(arguments: WeightFormKind.allCases) func profileNamesTheForm(_ form: WeightFormKind) throws {
-    let session = Session(try Self.layers(.anywhere).program(weightForm: form), team: ThreadTeam(threads: 1))
+    // The one pattern that every form takes.
+    let session = Session(
+      try Self.layers(.twoOfFour).program(weightForm: form), team: ThreadTeam(threads: 1))
     let profiler = Profiler()
     session.profiler = profiler
     var numbers = NumberSequence(seed: 1)
@@ -107,6 +109,7 @@ import Testing
     let wanted = [
       "dense": "gemm_f32", "sparse": "gemm_sparse_f32", "sparseColumns": "gemm_sparse_columns_f32",
       "sparseQuads": "gemm_sparse_quads_f32", "sparsePanel": "gemm_sparse_panel_f32",
+      "twoOfFour": "gemm_2of4_f32",
     ]
     for entry in profiler.entries where entry.op.hasSuffix("MatMul") || entry.op.hasSuffix("Gemm") {
       #expect(entry.kernel.hasPrefix(wanted[form.rawValue]! + " "), "\(entry.kernel)")
@@ -122,7 +125,9 @@ import Testing
     }
     #expect(try density(.everything) == WeightDensity(elements: 1, quads: 1, panelRows: 1))
     #expect(try density(.nothing) == WeightDensity(elements: 0, quads: 0, panelRows: 0))
-    #expect(try density(.twoOfFour) == WeightDensity(elements: 0.5, quads: 1, panelRows: 1))
+    #expect(
+      try density(.twoOfFour) == WeightDensity(elements: 0.5, quads: 1, panelRows: 1, isTwoOfFour: true))
+    #expect(try !density(.anywhere).isTwoOfFour)
     let blocks = try density(.oneBy16)
     #expect(blocks.elements == blocks.panelRows)
     #expect(blocks.panelRows > 0 && blocks.panelRows < 0.3)
@@ -132,6 +137,32 @@ import Testing
   @Test(arguments: Pattern.allCases, [true, false]) func sparse8BitWeightsGiveTheSame(
     pattern: Pattern, isDynamic: Bool
   ) throws {
+    let builder = try Self.quantizedLayer(pattern, isDynamic: isDynamic)
+    let dense = try builder.program(weightForm: .dense)
+    var numbers = NumberSequence(seed: 15)
+    for (form, kernel) in [
+      (WeightFormKind.sparseColumns, "gemm_sparse_i8 "), (.sparse, "gemm_sparse_rows_i8 "),
+    ] {
+      let sparse = try builder.program(weightForm: form)
+      for rows in [1, 2, 9, 40, 131] {
+        let x = try numbers.tensor([rows, 83])
+        let expected = try Self.run(dense, x, threads: 1)
+        for threads in [1, 3] {
+          let isEqual = try Self.run(sparse, x, threads: threads) == expected
+          #expect(isEqual, "\(form), \(rows) rows, \(threads) threads")
+        }
+      }
+      let session = Session(sparse, team: ThreadTeam(threads: 1))
+      let profiler = Profiler()
+      session.profiler = profiler
+      _ = try session.run([try numbers.tensor([4, 83])])
+      let isThere = profiler.entries.contains { $0.kernel.hasPrefix(kernel) }
+      #expect(isThere, "\(form)")
+    }
+  }
+
+  /// A product with an 8-bit weight, bias and Relu.
+  private static func quantizedLayer(_ pattern: Pattern, isDynamic: Bool) throws -> GraphBuilder {
     var numbers = NumberSequence(seed: 15)
     let (depth, columns) = (83, 150)
     var builder = GraphBuilder()
@@ -157,16 +188,7 @@ import Testing
     }
     product = builder.node("Add", [product, bias])[0]
     builder.output(builder.node("Relu", [product])[0])
-    let dense = try builder.program(weightForm: .dense)
-    let sparse = try builder.program(weightForm: .sparse)
-    for rows in [1, 2, 9, 40] {
-      let x = try numbers.tensor([rows, depth])
-      let expected = try Self.run(dense, x, threads: 1)
-      for threads in [1, 3] {
-        let isEqual = try Self.run(sparse, x, threads: threads) == expected
-        #expect(isEqual, "\(rows) rows, \(threads) threads")
-      }
-    }
+    return builder
   }
 
   /// The form for many rows is kept for fewer unless another one is clearly faster there.

@@ -129,8 +129,8 @@ ptrdiff_t KERNEL(pack_b_2of4_f32)(
   // Whole panels of COLUMNS, because a tile goes over several at once.
   const ptrdiff_t columns = (n + COLUMNS - 1) / COLUMNS * COLUMNS, bytes = columns / HALF_PANEL * panel * 4;
   if (packed) memset(packed, 0, (size_t)bytes);
-  for (ptrdiff_t c = 0; c < n; c++) {
-    for (ptrdiff_t group = 0; group < groups; group++) {
+  for (ptrdiff_t group = 0; group < groups; group++) {
+    for (ptrdiff_t c = 0; c < n; c++) {
       const ptrdiff_t first = group / GROUPS * GROUPS, j = group - first;
       float *record = packed ? (float *)packed + c / HALF_PANEL * panel + first / GROUPS * record_floats(GROUPS) : NULL;
       ptrdiff_t count = 0;

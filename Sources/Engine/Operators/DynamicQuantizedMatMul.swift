@@ -37,7 +37,9 @@ struct DynamicQuantizedMatMul: ShapedOperator {
     let name = weights.form.name("gemm_i8_dynamic")
     if product.rows == 1 {
       // One row's range is that of the tensor, whoever it belongs to.
-      return Kernel(name, phases: [multiplication(product, weights, .byRow, request.threads)])
+      return Kernel(
+        name, phases: [multiplication(product, weights, .byRow, request.threads)],
+        threadScratch: weights.form.threadScratch)
     }
     if isPerRequest {
       let ranges = RequestRanges(rows: product.rows, depth: product.depth)
@@ -45,7 +47,7 @@ struct DynamicQuantizedMatMul: ShapedOperator {
         name,
         phases: ranges.phases(input: Input.x, request.threads) + [
           multiplication(product, weights, .byRequest(ranges), request.threads)
-        ], sharedScratch: ranges.byteCount)
+        ], sharedScratch: ranges.byteCount, threadScratch: weights.form.threadScratch)
     }
     let split = WorkSplit(
       units: product.rows * product.depth, costPerUnit: 1, threads: request.threads)
@@ -54,7 +56,7 @@ struct DynamicQuantizedMatMul: ShapedOperator {
       name,
       phases: [
         bounds.phase(input: Input.x), multiplication(product, weights, .ofTensor(bounds), request.threads),
-      ], sharedScratch: bounds.byteCount)
+      ], sharedScratch: bounds.byteCount, threadScratch: weights.form.threadScratch)
   }
 
   private struct Weights {
@@ -122,8 +124,7 @@ struct DynamicQuantizedMatMul: ShapedOperator {
       if weights.hasBias { gemm.epilogue.column_bias = operands.input(Input.bias) }
       gemm.a_source = ADZE_I8_A_F32
       func multiply() {
-        form.function(
-          &gemm, tile.rows.lowerBound, tile.rows.upperBound, tile.panels.lowerBound, tile.panels.upperBound)
+        form.multiply(&gemm, rows: tile.rows, panels: tile.panels, scratch: operands.threadScratch)
       }
       switch ranges {
       case .byRow:

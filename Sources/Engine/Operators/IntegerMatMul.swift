@@ -107,7 +107,7 @@ struct IntegerMatMul: ShapedOperator {
         form.kernelName,
         phases: try parameters.prologues() + [
           multiplication(request, product, parameters, weights, form, scratch)
-        ], sharedScratch: scratch)
+        ], sharedScratch: scratch, threadScratch: form.threadScratch)
     }
     return Kernel(
       Kernels.name("gemm_i8"),
@@ -123,11 +123,10 @@ struct IntegerMatMul: ShapedOperator {
   ) -> Kernel.Phase {
     let table = Kernels.current
     let panelWidth = form?.panelWidth ?? table.gemm_i8_panel
-    let multiply: IntegerWeightForm.Function = form?.function ?? table.gemm_i8
     let grid = ProductGrid(
       rows: product.rows, panels: (product.columns - 1) / panelWidth + 1,
       depth: max(1, Int(Double(product.depth) * (form?.density ?? 1))), batch: product.batchOffsets.count,
-      threads: request.threads, rowTile: table.gemm_i8_rows, panelWidth: panelWidth)
+      threads: request.threads, rowTile: form?.rowTile ?? table.gemm_i8_rows, panelWidth: panelWidth)
     let (aSigned, bSigned, roles) = (aSigned, bSigned, roles)
     let format = outputFormat(request)
     let activation = activation
@@ -144,8 +143,12 @@ struct IntegerMatMul: ShapedOperator {
       gemm.epilogue.column_bias = parameters.preparedBias(operands)
       gemm.column_offset = parameters.offsets(operands)
       parameters.apply(to: &gemm, operands)
-      multiply(
-        &gemm, tile.rows.lowerBound, tile.rows.upperBound, tile.panels.lowerBound, tile.panels.upperBound)
+      if let form {
+        form.multiply(&gemm, rows: tile.rows, panels: tile.panels, scratch: operands.threadScratch)
+      } else {
+        table.gemm_i8(
+          &gemm, tile.rows.lowerBound, tile.rows.upperBound, tile.panels.lowerBound, tile.panels.upperBound)
+      }
     }
   }
 

@@ -2,46 +2,47 @@ import CKernels
 import Synchronization
 import Tensors
 
-/// A constant 8-bit matrix in the layout of `gemm_i8`, or what of it is not zero in that of `gemm_sparse_i8`. Both take the
-/// same calls and give the same results.
+/// A constant 8-bit matrix in the layout of `gemm_i8`, or what of it is not zero in that of `gemm_sparse_i8` or, for many rows,
+/// `gemm_sparse_rows_i8`. All take the same products and give the same results.
 struct IntegerWeightForm: WeightForm {
-  typealias Function = @convention(c) (UnsafePointer<adze_gemm_i8>, Int, Int, Int, Int) -> Void
-
   let kind: WeightFormKind
   let density: Double
   let packed: AlignedBuffer
   let isSigned: Bool
-  let function: Function
   let panelWidth: Int
-  let threadScratch = 0
+  let threadScratch: Int
 
   var byteCount: Int { packed.count }
-  var rowTile: Int { Kernels.current.gemm_i8_rows }
+  var rowTile: Int {
+    kind == .sparse ? Kernels.current.gemm_sparse_rows : Kernels.current.gemm_i8_rows
+  }
   var kernelName: String { name("gemm_i8") }
 
   /// For profiles: `dense` is what the kernel is called that multiplies everything.
   func name(_ dense: String) -> String {
-    kind == .dense
-      ? Kernels.name(dense) : Kernels.name("gemm_sparse_i8") + " \(Int((density * 100).rounded())) %"
+    if kind == .dense { return Kernels.name(dense) }
+    let kernel = kind == .sparse ? "gemm_sparse_rows_i8" : "gemm_sparse_i8"
+    return Kernels.name(kernel) + " \(Int((density * 100).rounded())) %"
   }
 
   static func dense(_ packing: IntegerPacking, _ weight: Tensor) throws -> IntegerWeightForm {
-    let table = Kernels.current
-    return IntegerWeightForm(
+    IntegerWeightForm(
       kind: .dense, density: 1, packed: try packing.packAll(weight), isSigned: packing.isSigned,
-      function: table.gemm_i8, panelWidth: table.gemm_i8_panel)
+      panelWidth: Kernels.current.gemm_i8_panel, threadScratch: 0)
   }
 
-  /// nil when the matrix is too large.
-  static func sparse(_ packing: IntegerPacking, _ weight: Tensor, density: Double) throws
-    -> IntegerWeightForm?
-  {
+  /// - Parameter kind: `sparse` or `sparseColumns`.
+  /// - Returns: nil when the matrix is too large.
+  static func sparse(
+    _ kind: WeightFormKind, _ packing: IntegerPacking, _ weight: Tensor, density: Double
+  ) throws -> IntegerWeightForm? {
     let (table, product) = (Kernels.current, packing.product)
     let (size, overflow) = (product.depth + 64).multipliedReportingOverflow(by: product.columns + 64)
     if overflow || size > Int.max / 8 { return nil }
+    let packFunction = kind == .sparse ? table.pack_b_sparse_rows_i8 : table.pack_b_sparse_i8
     let packed: AlignedBuffer? = try weight.withBytes { bytes in
       func pack(_ destination: UnsafeMutableRawPointer?) -> Int {
-        table.pack_b_sparse_i8(
+        packFunction(
           bytes.baseAddress!, packing.isSigned, product.columns, 1, product.depth, product.columns,
           destination)
       }
@@ -53,8 +54,29 @@ struct IntegerWeightForm: WeightForm {
     }
     return packed.map {
       IntegerWeightForm(
-        kind: .sparse, density: density, packed: $0, isSigned: packing.isSigned,
-        function: table.gemm_sparse_i8, panelWidth: Int(ADZE_SPARSE_PANEL))
+        kind: kind, density: density, packed: $0, isSigned: packing.isSigned,
+        panelWidth: Int(ADZE_SPARSE_PANEL),
+        threadScratch: kind == .sparse
+          ? adze_gemm_sparse_scratch_count(Kernels.table, product.depth) * MemoryLayout<Float>.stride : 0)
+    }
+  }
+
+  /// Computes a part of the product `gemm`, whose B is `packed`.
+  func multiply(
+    _ gemm: UnsafePointer<adze_gemm_i8>, rows: Range<Int>, panels: Range<Int>,
+    scratch: UnsafeMutableRawPointer
+  ) {
+    let table = Kernels.table
+    switch kind {
+    case .sparse:
+      table.pointee.gemm_sparse_rows_i8(
+        gemm, scratch.assumingMemoryBound(to: Float.self), rows.lowerBound, rows.upperBound,
+        panels.lowerBound, panels.upperBound)
+    case .sparseColumns:
+      table.pointee.gemm_sparse_i8(
+        gemm, rows.lowerBound, rows.upperBound, panels.lowerBound, panels.upperBound)
+    default:
+      table.pointee.gemm_i8(gemm, rows.lowerBound, rows.upperBound, panels.lowerBound, panels.upperBound)
     }
   }
 
@@ -69,7 +91,7 @@ struct IntegerWeightForm: WeightForm {
     gemm.a_source = ADZE_I8_A_F32
     withUnsafePointer(to: Float(1) / 128) { scale in
       gemm.a_scale = scale
-      function(&gemm, rows.lowerBound, rows.upperBound, panels.lowerBound, panels.upperBound)
+      multiply(&gemm, rows: rows, panels: panels, scratch: scratch)
     }
   }
 }
@@ -80,6 +102,7 @@ final class IntegerWeight: Sendable {
   private static let sparseShare = 0.4
   private static let smallestMatrix = 8192
   private static let samples = 1024
+  private static let sparseKinds: [WeightFormKind] = [.sparseColumns, .sparse]
 
   private let wanted: WeightFormKind?
   private let state = Mutex(State())
@@ -92,7 +115,10 @@ final class IntegerWeight: Sendable {
     var forms: [IntegerWeightForm] = []
   }
 
-  init(_ options: CompileOptions) { wanted = options.weightForm }
+  init(_ options: CompileOptions) {
+    // Forms that only float32 has are no wish.
+    wanted = options.weightForm.flatMap { $0 == .dense || Self.sparseKinds.contains($0) ? $0 : nil }
+  }
 
   /// The form for products with so many rows.
   func form(_ packing: IntegerPacking, _ weight: Tensor, rows: Int) throws -> IntegerWeightForm {
@@ -101,7 +127,7 @@ final class IntegerWeight: Sendable {
       let kind = state.choice?.kind(rows: rows) ?? .dense
       if let form = state.forms.first(where: { $0.kind == kind }) { return form }
       var form: IntegerWeightForm?
-      if kind != .dense { form = try .sparse(packing, weight, density: state.density) }
+      if kind != .dense { form = try .sparse(kind, packing, weight, density: state.density) }
       let packed = try form ?? .dense(packing, weight)
       state.forms.append(packed)
       return packed
@@ -124,10 +150,10 @@ final class IntegerWeight: Sendable {
         return Double(nonZero) / Double(seen)
       }
     }
-    let isCounted = wanted == .sparse || density(step: count / Self.samples | 1) < 0.75
+    let isCounted = wanted != nil || density(step: count / Self.samples | 1) < 0.75
     state.density = isCounted ? density(step: 1) : 1
-    if wanted == .sparse {
-      state.choice = WeightChoice(kinds: WeightChoice.rowClasses.map { _ in .sparse })
+    if let wanted {
+      state.choice = WeightChoice(kinds: WeightChoice.rowClasses.map { _ in wanted })
       return
     }
     if count < Self.smallestMatrix || state.density > 1 - Self.sparseShare { return }
@@ -135,9 +161,10 @@ final class IntegerWeight: Sendable {
     state.choice = try WeightChoices.choice(
       depth: product.depth, columns: product.columns, bits: 8, density
     ) {
-      let dense = try IntegerWeightForm.dense(packing, weight)
-      return [dense]
-        + [try IntegerWeightForm.sparse(packing, weight, density: density.elements)].compactMap { $0 }
+      let sparse = try Self.sparseKinds.compactMap {
+        try IntegerWeightForm.sparse($0, packing, weight, density: density.elements)
+      }
+      return [try IntegerWeightForm.dense(packing, weight)] + sparse
     }
   }
 }

@@ -42,14 +42,18 @@ struct SparseWeight: WeightForm {
         kernelName = "gemm_sparse_panel_f32"
         panelWidth = Int(ADZE_SPARSE_BLOCK)
         (multiply, pack) = (table.gemm_sparse_panel_f32, table.pack_b_sparse_panel_f32)
+      case .twoOfFour:
+        kernelName = "gemm_2of4_f32"
+        panelWidth = Int(ADZE_SPARSE_PANEL)
+        (multiply, pack) = (table.gemm_2of4_f32, table.pack_b_2of4_f32)
       }
     }
   }
 
   /// - Parameter density: the share of the matrix that this form stores.
-  /// - Returns: nil for a form that is not sparse, or a matrix too large for one.
+  /// - Returns: nil for a form that is not sparse, a matrix too large for one, or one that is not 2:4 where that is asked for.
   init?(_ kind: WeightFormKind, _ matrix: WeightMatrix, density: Double) throws {
-    guard let layout = Layout(kind), Self.fits(matrix) else { return nil }
+    guard let layout = Layout(kind), matrix.fitsSparseForms else { return nil }
     let packed = try matrix.tensor.withUnalignedBytes { bytes throws -> AlignedBuffer? in
       // Packing reads elements wherever they lie.
       guard let elements = bytes.baseAddress?.assumingMemoryBound(to: Float.self) else { return nil }
@@ -71,12 +75,6 @@ struct SparseWeight: WeightForm {
     threadScratch =
       kind == .sparse || kind == .sparseQuads
       ? adze_gemm_sparse_scratch_count(Kernels.table, matrix.depth) * MemoryLayout<Float>.stride : 0
-  }
-
-  /// What the pack functions ask for: 16 (k + 64) (n + 64) is a number.
-  private static func fits(_ matrix: WeightMatrix) -> Bool {
-    let (product, overflow) = (matrix.depth + 64).multipliedReportingOverflow(by: matrix.columns + 64)
-    return !overflow && product < Int.max / 16
   }
 
   var kernelName: String {

@@ -29,8 +29,10 @@ struct WeightChoice: Sendable, Hashable {
   }
 
   /// Without measuring: densities at which the sparse forms were faster on every instruction set.
-  init(rule density: WeightDensity) {
+  init(rule density: WeightDensity, bits: Int) {
     kinds = Self.rowClasses.map { rows in
+      if bits == 8 { return density.elements <= 0.15 ? .sparseColumns : .dense }
+      if density.isTwoOfFour && rows <= 16 { return .twoOfFour }
       if density.panelRows <= 0.4 { return .sparsePanel }
       return rows >= 8 && density.elements <= 0.15 ? .sparse : .dense
     }
@@ -50,12 +52,14 @@ enum WeightChoices {
     let elements: Int
     let quads: Int
     let panelRows: Int
+    let isTwoOfFour: Bool
 
     init(_ depth: Int, _ columns: Int, _ bits: Int, _ density: WeightDensity) {
       func step(_ share: Double) -> Int { share < 0.05 ? Int(share * 100) : 5 + Int(share * 20) }
       (self.depth, self.columns, self.bits) = (depth, columns, bits)
       (elements, quads) = (step(density.elements), step(density.quads))
       panelRows = step(density.panelRows)
+      isTwoOfFour = density.isTwoOfFour
     }
   }
 
@@ -75,7 +79,7 @@ enum WeightChoices {
     let key = Key(depth, columns, bits, density)
     return try record.withLock { record in
       if let choice = record.choices[key] { return choice }
-      if record.nanoseconds >= budget { return WeightChoice(rule: density) }
+      if record.nanoseconds >= budget { return WeightChoice(rule: density, bits: bits) }
       let start = MonotonicClock.nanoseconds
       let forms = try forms()
       let times = try WeightTiming.measure(forms, depth: depth, columns: columns)

@@ -8,10 +8,14 @@ struct WeightDensity: Hashable {
   /// The shares of its blocks of one row and 4, or 16, columns in which any element is not zero.
   let quads: Double
   let panelRows: Double
+  /// No more than two of every four elements of a column, one below the other, are not zero.
+  var isTwoOfFour = false
 
   /// Below this many elements no form but the dense one is worth asking for.
   private static let smallestMatrix = 8192
   private static let samples = 1024
+  /// With fewer elements than this the forms for any pattern are the faster ones for 2:4 too.
+  private static let twoOfFourShare = 0.25
 
   /// False when the matrix is small, or when a sample of it says that more than three quarters are not zero.
   static func isWorthCounting(_ matrix: WeightMatrix) -> Bool {
@@ -35,6 +39,7 @@ struct WeightDensity: Hashable {
     if elements <= 0.6 { candidates += [(.sparse, elements), (.sparseColumns, elements)] }
     if quads <= 0.7 && quads < 2 * elements { candidates.append((.sparseQuads, quads)) }
     if panelRows <= 0.85 { candidates.append((.sparsePanel, panelRows)) }
+    if isTwoOfFour { candidates.append((.twoOfFour, 0.5)) }
     return candidates
   }
 
@@ -45,6 +50,7 @@ struct WeightDensity: Hashable {
     case .sparse, .sparseColumns: elements
     case .sparseQuads: quads
     case .sparsePanel: panelRows
+    case .twoOfFour: 0.5
     }
   }
 }
@@ -88,5 +94,12 @@ extension WeightDensity {
     self.elements = Double(nonZero) / Double(matrix.depth * columnCount)
     self.quads = Double(quads) / Double(matrix.depth * ((columnCount + 3) / 4))
     panelRows = Double(rows) / Double(matrix.depth * panels)
+    if elements >= Self.twoOfFourShare && elements <= 0.6 && matrix.fitsSparseForms {
+      // The kernel's own packing says which patterns it takes.
+      let size = Kernels.current.pack_b_2of4_f32(
+        bytes.baseAddress!.assumingMemoryBound(to: Float.self), matrix.kStride, matrix.nStride, matrix.depth,
+        columnCount, nil)
+      isTwoOfFour = size > 0
+    }
   }
 }

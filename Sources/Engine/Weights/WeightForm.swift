@@ -1,7 +1,7 @@
 import CKernels
 import Tensors
 
-/// The forms that a constant float32 matrix can take in a product.
+/// The forms that a constant matrix can take in a product; of 8-bit ones the first three.
 public enum WeightFormKind: String, Sendable, Hashable, CaseIterable {
   /// Every element.
   case dense
@@ -13,6 +13,8 @@ public enum WeightFormKind: String, Sendable, Hashable, CaseIterable {
   case sparseQuads
   /// Blocks of one row and 16 columns that are not all zero.
   case sparsePanel
+  /// Two of every four elements of a column (2:4), where no more are not zero.
+  case twoOfFour
 }
 
 /// A constant float32 matrix, packed for one kernel.
@@ -53,6 +55,12 @@ struct WeightMatrix {
   let columns: Int
   let kStride: Int
   let nStride: Int
+
+  /// What the pack functions of the sparse forms ask for: 16 (k + 64) (n + 64) is a number.
+  var fitsSparseForms: Bool {
+    let (product, overflow) = (depth + 64).multipliedReportingOverflow(by: columns + 64)
+    return !overflow && product < Int.max / 16
+  }
 
   /// The matrix's elements times `factor`.
   func scaled(by factor: Float) throws -> WeightMatrix {
