@@ -1,7 +1,7 @@
 #include "../simd/common.h"
 
 #if ADZE_X86
-#define VECTORS 2
+#define VECTORS 4
 #include "../simd/avx512.h"
 
 #include "../generic/gemm_sparse_f32.h"

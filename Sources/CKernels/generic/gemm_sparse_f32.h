@@ -9,7 +9,8 @@
 #include "epilogue_f32.h"
 
 #define ROWS (VECTORS * VL)
-#define CHUNK (6144 / ROWS)
+// With 64 rows a chunk fills the first cache; half as many elements of k would load and store every column's sums twice as often.
+#define CHUNK (ROWS < 64 ? 6144 / ROWS : 192)
 #define COLUMNS ADZE_SPARSE_PANEL
 
 typedef struct {

@@ -7,7 +7,7 @@
 
 #define QUADS (COLUMNS / 4)
 // Vectors of rows that go together: four columns of them stay in registers.
-#define PAIR 2
+#define TOGETHER (VL < 16 ? 2 : 4)
 
 typedef struct {
   int32_t k;  // inside the chunk
@@ -29,12 +29,12 @@ ALWAYS_INLINE quad_panel quad_panel_at(const void *packed, ptrdiff_t k, ptrdiff_
 /// Entries [begin, end) of one quad for `count` vectors of rows; column c of y lies c * width on.
 ALWAYS_INLINE void quad_entries(
   const int count, const quad_entry *begin, const quad_entry *end, ptrdiff_t width, const float *a, bool resumes, float *y) {
-  vf acc[4][PAIR];
+  vf acc[4][TOGETHER];
   UNROLL for (int c = 0; c < 4; c++) {
     UNROLL for (int v = 0; v < count; v++) acc[c][v] = resumes ? v_load(y + c * width + v * VL) : v_set1(0);
   }
   for (const quad_entry *e = begin; e < end; e++) {
-    vf x[PAIR];
+    vf x[TOGETHER];
     UNROLL for (int v = 0; v < count; v++) x[v] = v_load(a + e->k * width + v * VL);
     UNROLL for (int c = 0; c < 4; c++) {
       const vf weight = v_set1(e->weights[c]);
@@ -57,7 +57,13 @@ static void sparse_quads(
       const quad_entry *end = p->entries + p->ends[chunk * QUADS + q];
       float *to = y + q * 4 * width;
       ptrdiff_t v = 0;
-      for (; v + PAIR <= vectors; v += PAIR) quad_entries(PAIR, entry, end, width, a + v * VL, chunk > 0, to + v * VL);
+      for (; v + TOGETHER <= vectors; v += TOGETHER) {
+        quad_entries(TOGETHER, entry, end, width, a + v * VL, chunk > 0, to + v * VL);
+      }
+      if (TOGETHER > 2 && v + 2 <= vectors) {
+        quad_entries(2, entry, end, width, a + v * VL, chunk > 0, to + v * VL);
+        v += 2;
+      }
       if (v < vectors) quad_entries(1, entry, end, width, a + v * VL, chunk > 0, to + v * VL);
       entry = end;
     }
