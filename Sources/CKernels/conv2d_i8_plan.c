@@ -21,7 +21,9 @@ adze_conv2d_i8_plan adze_conv2d_i8_plan_for(const adze_kernels *k, const adze_co
     plan.panels = (c->groups + k->gemm_i8_panel - 1) / k->gemm_i8_panel;
     const ptrdiff_t words = plus(1, times(depthwise_i8_quads(w), w->kernel_width));
     plan.packed_bytes = times(times(plan.panels, k->gemm_i8_panel), times(4, words));
-    plan.scratch_bytes = plus(c->groups, 64);
+    // Padding, and for blocks of two panels their taps, sums, scales and biases in another order.
+    const ptrdiff_t arranged = times(times(plan.panels + 1, k->gemm_i8_panel), times(4, plus(words, 2)));
+    plan.scratch_bytes = plus(plus(c->groups, 128), arranged);
   } else {
     const conv2d_i8_runs runs = conv2d_i8_runs_of(w);
     const ptrdiff_t depth = times(runs.count, runs.filled);

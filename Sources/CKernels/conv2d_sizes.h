@@ -67,4 +67,7 @@ ALWAYS_INLINE conv2d_i8_runs conv2d_i8_runs_of(const adze_window2d *w) {
 /// Most rows of a depthwise window, and words of four taps, one below the other, that cover its column.
 #define DEPTHWISE_I8_ROWS 32
 ALWAYS_INLINE ptrdiff_t depthwise_i8_quads(const adze_window2d *w) { return (w->kernel_height + 3) / 4; }
+
+/// Bytes of padding of a depthwise image: a pixel, or as much as a block of its channels reads.
+ALWAYS_INLINE ptrdiff_t depthwise_i8_padding(ptrdiff_t groups) { return (most(groups, 64) + 63) / 64 * 64; }
 #endif

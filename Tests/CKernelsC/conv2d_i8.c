@@ -27,6 +27,9 @@ static const conv_case depthwise_cases[] = {
   {1, 70, 1, 1, 3, 3, 3, 3, 1, 1, 1, 2, 2},  {1, 9, 1, 1, 10, 13, 3, 3, 1, 1, 2, 2, 2},
   {1, 20, 1, 1, 9, 9, 4, 7, 3, 2, 1, 1, 3},  {1, 48, 1, 1, 3, 2, 7, 7, 1, 1, 1, 3, 3},
   {1, 8, 1, 1, 4, 40, 1, 3, 1, 2, 3, 0, 0},  {1, 64, 1, 1, 6, 20, 3, 3, 1, 1, 1, 0, 0},
+  {1, 32, 1, 1, 5, 21, 3, 3, 1, 1, 1, 1, 1}, {1, 16, 1, 1, 4, 13, 5, 5, 1, 1, 1, 2, 2},
+  {1, 8, 1, 1, 5, 12, 3, 3, 1, 1, 1, 1, 1},  {1, 144, 1, 1, 5, 14, 3, 3, 1, 1, 1, 1, 1},
+  {1, 100, 1, 1, 5, 15, 5, 5, 2, 2, 1, 2, 2}, {1, 130, 1, 1, 4, 11, 3, 3, 2, 2, 1, 1, 1},
 };
 
 typedef struct {
@@ -36,7 +39,8 @@ typedef struct {
   ptrdiff_t pixels, filters;
 } conv_problem;
 
-enum { X_SIGNED = 1, W_SIGNED = 2, IS_NCHW = 4 };
+// IS_DENSE: pixels lie next to each other.
+enum { X_SIGNED = 1, W_SIGNED = 2, IS_NCHW = 4, IS_DENSE = 8 };
 
 static ptrdiff_t outputs(ptrdiff_t extent, ptrdiff_t pad, ptrdiff_t kernel, ptrdiff_t stride, ptrdiff_t dilation) {
   return (extent + 2 * pad - (kernel - 1) * dilation - 1) / stride + 1;
@@ -71,7 +75,7 @@ static void sum_exactly(conv_problem *p, const uint8_t *weights, bool w_signed) 
 static conv_problem conv_problem_of(checker *c, const conv_case *s, adze_conv2d_algorithm algorithm, int form) {
   const ptrdiff_t channels = s->groups * s->channels, plane = s->height * s->width;
   const bool is_nchw = form & IS_NCHW;
-  const ptrdiff_t pixel = is_nchw ? 1 : channels + 3;
+  const ptrdiff_t gap = form & IS_DENSE ? 0 : 3, pixel = is_nchw ? 1 : channels + gap;
   conv_problem p = {.filters = s->groups * s->filters, .conv = {
     .window = {s->channels, s->height, s->width, s->kernel_height, s->kernel_width, s->stride_height, s->stride_width,
       s->dilation, s->dilation, s->pad_top, s->pad_left,
@@ -79,9 +83,9 @@ static conv_problem conv_problem_of(checker *c, const conv_case *s, adze_conv2d_
       outputs(s->width, s->pad_left, s->kernel_width, s->stride_width, s->dilation)},
     .batch = s->batch, .groups = s->groups, .filters = s->filters, .x_signed = form & X_SIGNED,
     .x_zero_point = form & X_SIGNED ? -9 : 117,
-    .x = random_bytes(is_nchw ? s->batch * plane * channels : s->batch * plane * pixel - 3),
+    .x = random_bytes(is_nchw ? s->batch * plane * channels : s->batch * plane * pixel - gap),
     .x_image_stride = is_nchw ? plane * channels : plane * pixel, .x_pixel_stride = pixel,
-    .x_channel_stride = is_nchw ? plane : 1, .y_pixel_stride = s->groups * s->filters + 2}};
+    .x_channel_stride = is_nchw ? plane : 1, .y_pixel_stride = s->groups * s->filters + (gap ? 2 : 0)}};
   p.pixels = s->batch * p.conv.window.output_height * p.conv.window.output_width;
   const uint8_t *weights = random_bytes(p.filters * s->channels * s->kernel_height * s->kernel_width);
   p.plan = adze_conv2d_i8_plan_for(c->kernels, &p.conv);
@@ -141,7 +145,7 @@ static void check_element(checker *c, const conv_problem *p, ptrdiff_t at, int a
 static void check_outputs(checker *c, conv_problem *p, adze_i8_output output, int at, int form) {
   adze_conv2d_i8 *conv = &p->conv;
   const ptrdiff_t size = output == ADZE_I8_OUTPUT_I32 || output == ADZE_I8_OUTPUT_F32 ? 4 : 1, stride = conv->y_pixel_stride;
-  const size_t bytes = (size_t)((p->pixels * stride - 2) * size);
+  const size_t bytes = (size_t)((p->pixels * stride - (stride - p->filters)) * size);
   uint8_t *whole = guarded(bytes, 0x55), *split = guarded(bytes, 0x55);
   int32_t *bias = guarded((size_t)p->filters * 4, 0);
   for (ptrdiff_t i = 0; i < p->filters; i++) bias[i] = (int32_t)(random_bits() >> 8) % 20001 - 10000;
@@ -166,9 +170,10 @@ static void check_outputs(checker *c, conv_problem *p, adze_i8_output output, in
   expect(c, same_bits(whole, split, bytes), "case %d form %d differs when split", at, form);
 }
 
-static void check_cases(checker *c, const conv_case *cases, size_t count, adze_conv2d_algorithm algorithm, int forms) {
+static void check_cases(checker *c, const conv_case *cases, size_t count, adze_conv2d_algorithm algorithm, const int *forms) {
   for (size_t i = 0; i < count; i++) {
-    for (int form = 0; form < forms; form++) {
+    for (const int *each = forms; *each >= 0; each++) {
+      const int form = *each;
       conv_problem p = conv_problem_of(c, &cases[i], algorithm, form);
       const int epilogue = (int)i * 7 + form * 11;
       check_outputs(c, &p, ADZE_I8_OUTPUT_I32, (int)i, epilogue & 1);
@@ -183,10 +188,12 @@ static void check_cases(checker *c, const conv_case *cases, size_t count, adze_c
 #define COUNT(cases) (sizeof cases / sizeof *cases)
 
 void check_conv2d_i8(checker *c) {
-  check_cases(c, direct_cases, COUNT(direct_cases), ADZE_CONV2D_DIRECT, 8);
+  const int forms[] = {0, 1, 2, 3, 4, 5, 6, 7, IS_DENSE | W_SIGNED, -1};
+  check_cases(c, direct_cases, COUNT(direct_cases), ADZE_CONV2D_DIRECT, forms);
 }
 void check_conv2d_depthwise_i8(checker *c) {
-  check_cases(c, depthwise_cases, COUNT(depthwise_cases), ADZE_CONV2D_DEPTHWISE, 4);
+  const int forms[] = {0, 1, 2, 3, IS_DENSE | W_SIGNED, IS_DENSE | X_SIGNED | W_SIGNED, -1};
+  check_cases(c, depthwise_cases, COUNT(depthwise_cases), ADZE_CONV2D_DEPTHWISE, forms);
 }
 
 void check_pack_conv2d_depthwise_i8(checker *c) {

@@ -1,10 +1,12 @@
 #include "../simd/common.h"
 
 #if ADZE_X86
+#define DEPTHWISE_WIDE 1
 #define GATHERS 0
 #define TILE_ROWS 4
 #include "../simd/avx2.h"
 #include "../simd/avx2_bytes.h"
+#include "../simd/avx2_words.h"
 
 HELPER vi greater_bytes(vi a, vi b) { return _mm256_max_epi8(a, b); }
 HELPER vi smaller_bytes(vi a, vi b) { return _mm256_min_epi8(a, b); }

@@ -1,10 +1,12 @@
 #include "../simd/common.h"
 
 #if ADZE_X86
+#define DEPTHWISE_WIDE 2
 #define GATHERS 0
 #define TILE_ROWS 8
 #include "../simd/avx512.h"
 #include "../simd/avx512_bytes.h"
+#include "../simd/avx512_words.h"
 
 HELPER vi greater_bytes(vi a, vi b) { return _mm512_max_epi8(a, b); }
 HELPER vi smaller_bytes(vi a, vi b) { return _mm512_min_epi8(a, b); }

@@ -82,3 +82,18 @@ ALWAYS_INLINE void finish_pair(
   x = v_min(r->high, x), y = v_min(r->high, y);
   vi_store_pair_8((uint8_t *)c->y + at, v_to_i(x), v_to_i(y), r->zero_pair, r->output == ADZE_I8_OUTPUT_S8);
 }
+
+#ifdef DEPTHWISE_WIDE
+/// The same for four vectors of a pixel as word_quads spreads them; `values`: their offsets, scales and biases.
+ALWAYS_INLINE void finish_quads(
+  const adze_conv2d_i8 *c, const i8_result *r, const int32_t *values, const vi sums[4], ptrdiff_t at) {
+  vi q[4];
+  UNROLL for (int t = 0; t < 4; t++) {
+    vf x = v_from_i(vi_add(sums[t], vi_load(values + t * VL))) * v_as_f(vi_load(values + (4 + t) * VL));
+    if (r->has_bias) x = x + v_as_f(vi_load(values + (8 + t) * VL));
+    if (r->clamps) x = v_max(x, r->low);
+    q[t] = v_to_i(v_min(r->high, x));
+  }
+  vi_store_quads_8((uint8_t *)c->y + at, q, r->zero_pair, r->output == ADZE_I8_OUTPUT_S8);
+}
+#endif

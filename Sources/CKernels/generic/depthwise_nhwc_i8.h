@@ -104,6 +104,10 @@ static depthwise8_fn *depthwise8_for(const adze_window2d *w) {
   return depthwise8_others;
 }
 
+#ifdef DEPTHWISE_WIDE
+#include "depthwise_wide_i8.h"
+#endif
+
 ALWAYS_INLINE ptrdiff_t depthwise8_vector_bytes(const adze_window2d *w) {
   return VL * 4 * (1 + depthwise_i8_quads(w) * w->kernel_width);
 }
@@ -118,7 +122,20 @@ void KERNEL(conv2d_depthwise_i8)(
   const uint8_t flip = c->x_signed ? 0x80 : 0;
   const i8_result result = result_of(c);
   depthwise8_fn *inner_pixels = depthwise8_for(w);
-  memset(scratch, (uint8_t)c->x_zero_point, (size_t)c->groups);
+  const ptrdiff_t padding_bytes = depthwise_i8_padding(c->groups);
+  memset(scratch, (uint8_t)c->x_zero_point, (size_t)padding_bytes);
+#ifdef DEPTHWISE_WIDE
+  const bool bytes = c->output == ADZE_I8_OUTPUT_U8 || c->output == ADZE_I8_OUTPUT_S8;
+  const bool pairs = bytes && wide8_pairs(c);
+  wide8_fn *wide_pixels = wide8_for(w, pairs ? 2 : w->stride_width);
+  // The last block overlaps the one before it where whole words allow.
+  const bool covers = pairs || (end - begin >= WIDE && end % 4 == 0);
+  const ptrdiff_t wide_blocks = !bytes || (pairs && !wide_pixels) ? 0 : covers ? (end - begin + WIDE - 1) / WIDE : (end - begin) / WIDE;
+  int32_t *values = (int32_t *)(void *)((uint8_t *)scratch + padding_bytes);
+  for (ptrdiff_t i = 0; i < wide_blocks; i++) {
+    wide8_arrange(c, pairs ? 0 : least(begin + i * WIDE, end - WIDE), values + i * wide8_values(w));
+  }
+#endif
   const uint8_t *rows[DEPTHWISE_I8_ROWS];
   ptrdiff_t steps[DEPTHWISE_I8_ROWS];
   depthwise8_line l = {.conv = c, .rows = rows, .steps = steps, .quads = quads,
@@ -137,13 +154,30 @@ void KERNEL(conv2d_depthwise_i8)(
       steps[ky] = inside ? c->x_pixel_stride : 0;
     }
     l.pixel = line * w->output_width;
-    for (ptrdiff_t channel = begin; channel < end; channel += VL) {
+    ptrdiff_t channel = begin, x_wide = inner;
+#ifdef DEPTHWISE_WIDE
+    for (ptrdiff_t i = 0; i < wide_blocks; i++) {
+      const int32_t *own = values + i * wide8_values(w);
+      const wide8_line wide = {.conv = c, .rows = rows, .steps = steps, .values = own, .taps = own + 12 * VL, .quads = quads,
+        .channel = pairs ? 0 : least(begin + i * WIDE, end - WIDE), .pixel = l.pixel, .padding = l.padding, .flip = l.flip};
+      if (pairs) {
+        x_wide = wide_pixels(&wide, &result, inner, inner_end, 2);
+        continue;
+      }
+      for (ptrdiff_t x = 0; x < inner; x++) wide8_any(&wide, &result, x);
+      ptrdiff_t x = inner;
+      if (wide_pixels) x = wide_pixels(&wide, &result, x, inner_end, 1);
+      for (; x < w->output_width; x++) wide8_any(&wide, &result, x);
+    }
+    if (!pairs) channel = least(end, begin + wide_blocks * WIDE);
+#endif
+    for (; channel < end; channel += VL) {
       const int8_t *packed = (const int8_t *)c->weights_packed + channel / VL * vector_bytes;
       l.taps = packed + VL * 4, l.channel = channel, l.count = least(VL, end - channel);
       l.filters = filters_at(
         c, (const int32_t *)(const void *)packed, c->x_zero_point + (c->x_signed ? 128 : 0), channel, l.count);
       for (ptrdiff_t x = 0; x < inner; x++) depthwise8_any(&l, &result, x);
-      inner_pixels(&l, &result, inner, inner_end);
+      inner_pixels(&l, &result, x_wide, inner_end);
       for (ptrdiff_t x = inner_end; x < w->output_width; x++) depthwise8_any(&l, &result, x);
     }
     const adze_epilogue_f32 *e = &c->epilogue;

@@ -3,9 +3,11 @@
 #if ADZE_ARM
 #define GEMM_ROWS 6
 #define GROUP 4
+#define DEPTHWISE_WIDE 2
 #define GATHERS 0
 #include "../simd/neon.h"
 #include "../simd/neon_bytes.h"
+#include "../simd/neon_words.h"
 
 HELPER vi group_step(vi acc, vi a, const int8_t *b) { return dot_4(acc, a, vreinterpretq_s32_s8(vld1q_s8(b))); }
 

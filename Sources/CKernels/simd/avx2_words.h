@@ -18,3 +18,9 @@ HELPER void word_quads(const vi x[4], vi q[4]) {
   q[2] = _mm256_unpacklo_epi16(high01, high23);
   q[3] = _mm256_unpackhi_epi16(high01, high23);
 }
+/// Stores what word_quads has spread, as vi_store_pair_8 does.
+HELPER void vi_store_quads_8(void *p, const vi q[4], vi zero, const bool is_signed) {
+  const vi low = _mm256_adds_epi16(_mm256_packs_epi32(q[0], q[1]), zero);
+  const vi high = _mm256_adds_epi16(_mm256_packs_epi32(q[2], q[3]), zero);
+  _mm256_storeu_si256(p, is_signed ? _mm256_packs_epi16(low, high) : _mm256_packus_epi16(low, high));
+}

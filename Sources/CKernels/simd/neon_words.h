@@ -20,3 +20,8 @@ HELPER void word_quads(const vi x[4], vi q[4]) {
   q[2] = vreinterpretq_s32_s16(vzip1q_s16(high01, high23));
   q[3] = vreinterpretq_s32_s16(vzip2q_s16(high01, high23));
 }
+/// Stores what word_quads has spread, as vi_store_pair_8 does.
+HELPER void vi_store_quads_8(void *p, const vi q[4], vi zero, const bool is_signed) {
+  vi_store_pair_8(p, q[0], q[1], zero, is_signed);
+  vi_store_pair_8((uint8_t *)p + 8, q[2], q[3], zero, is_signed);
+}
