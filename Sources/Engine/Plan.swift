@@ -39,6 +39,8 @@ final class Plan {
   let inputs: [Place]
   let outputs: [Place]
   let arenaBytes: Int
+  /// Set when the rows are computed one by one: there are no steps then.
+  let rows: RowSplit?
 
   private let pointers: UnsafeMutableBufferPointer<UnsafeMutableRawPointer?>
   /// Which pointers follow the arena, and their offsets in it.
@@ -49,6 +51,7 @@ final class Plan {
 
   init(_ draft: PlanDraft, shapes: [Shape]) {
     self.shapes = shapes
+    rows = nil
     steps = draft.steps
     inputs = draft.inputs
     outputs = draft.outputs
@@ -69,6 +72,27 @@ final class Plan {
     }
     self.relocations = relocations
     self.constants = constants
+  }
+
+  /// A plan that holds the inputs and outputs of all rows.
+  /// - Throws: `EngineError.memoryLimit`.
+  init(_ rows: RowSplit, shapes: [Shape], limit: Int) throws(EngineError) {
+    var types: [OperandType] = []
+    for type in rows.inputs + rows.outputs {
+      types.append(
+        OperandType(element: type.element, shape: Shape([rows.count] + type.shape.dimensions.dropFirst())))
+    }
+    let layout = try ArenaLayout(types.map { Lifetime(bytes: $0.byteCount, first: 0, last: 0) }, limit: limit)
+    let places = zip(layout.offsets, types).map { Place.arena(offset: $0, $1) }
+    self.shapes = shapes
+    self.rows = rows
+    steps = []
+    inputs = Array(places.prefix(rows.inputs.count))
+    outputs = Array(places.dropFirst(rows.inputs.count))
+    arenaBytes = layout.byteCount
+    pointers = .allocate(capacity: 0)
+    relocations = []
+    constants = []
   }
 
   deinit { pointers.deallocate() }

@@ -25,6 +25,8 @@ public final class Session {
   /// By value id: values that do not lie in the arena.
   private var dynamicValues: [RuntimeValue?]
   private let bodies = BodySessions()
+  /// For plans whose rows are computed one by one.
+  private var lanes: RowLanes?
 
   public init(_ program: Program, team: ThreadTeam) {
     self.program = program
@@ -35,8 +37,10 @@ public final class Session {
   /// Plans that are kept now.
   var planCount: Int { plans.count }
 
-  /// Bytes of the arena, which is as large as the largest plan so far needed.
-  public var arenaBytes: Int { arena?.count ?? 0 }
+  /// Bytes of all arenas, which are as large as the largest plan so far needed.
+  public var arenaBytes: Int { ownBytes + (lanes?.arenaBytes ?? 0) }
+
+  private var ownBytes: Int { arena?.count ?? 0 }
 
   /// Computes the outputs for `inputs`, given in the order of `Program.inputs`.
   /// - Throws: `EngineError`; wrong counts, types and shapes name the input.
@@ -105,17 +109,32 @@ public final class Session {
       if position > 0 { plans.insert(plans.remove(at: position), at: 0) }
     } else {
       try InputCheck.shapes(shapes, program)
-      let plan = Plan(try PlanDraft.make(program, shapes: shapes, team: team), shapes: shapes)
+      let plan = try makePlan(shapes)
       if plans.count == Session.planLimit { plans.removeLast() }
       plans.insert(plan, at: 0)
     }
     try reserve(plan.arenaBytes)
     plan.bind(base)
+    if let rows = plan.rows { try rowLanes.prepare(rows) }
+  }
+
+  private func makePlan(_ shapes: [Shape]) throws(EngineError) -> Plan {
+    if let rows = RowSplit(program, shapes: shapes, team: team) {
+      return try Plan(rows, shapes: shapes, limit: program.options.arenaLimit)
+    }
+    return Plan(try PlanDraft.make(program, shapes: shapes, team: team), shapes: shapes)
+  }
+
+  private var rowLanes: RowLanes {
+    if let lanes { return lanes }
+    let made = RowLanes(program, team: team)
+    lanes = made
+    return made
   }
 
   private func reserve(_ bytes: Int) throws(EngineError) {
     // One byte at least, so that there is always a base to bind to.
-    if arena != nil && arenaBytes >= bytes { return }
+    if arena != nil && ownBytes >= bytes { return }
     arena = nil
     do {
       arena = try AlignedBuffer(byteCount: max(1, bytes))
@@ -159,6 +178,9 @@ public final class Session {
     let denormals = DenormalFlush()
     defer { denormals.restore() }
     let plan = plan
+    if let rows = plan.rows {
+      return try rowLanes.run(BatchMemory(plan: plan, rows: rows, base: base), isCancelled, profiler)
+    }
     for step in plan.steps {
       if let isCancelled, isCancelled() { throw .cancelled }
       if profiler == nil {

@@ -40,6 +40,18 @@ def lstm(path):
     return path
 
 
+def rows(path):
+    """Whose batch of three is run row by row."""
+    weights = np.random.default_rng(1).standard_normal((16, 16, 1, 1)).astype(np.float32)
+    graph = helper.make_graph(
+        [helper.make_node("Conv", ["x", "w"], ["c"]), helper.make_node("Relu", ["c"], ["y"])],
+        "rows", [helper.make_tensor_value_info("x", TensorProto.FLOAT, ["n", 16, 64, 64])],
+        [helper.make_tensor_value_info("y", TensorProto.FLOAT, ["n", 16, 64, 64])],
+        [numpy_helper.from_array(weights, "w")])
+    onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 14)], ir_version=8), path)
+    return path
+
+
 def quantized(source, activations, path):
     recipe = path.with_suffix(".json")
     recipe.write_text(json.dumps({"steps": [{"quantize": {"weights": "int8", "activations": activations}}]}))
@@ -50,6 +62,7 @@ def quantized(source, activations, path):
 MODELS = {
     "mlp": lambda folder: DIGITS,
     "cnn": lambda folder: CNN,
+    "rows": lambda folder: rows(folder / "rows.onnx"),
     "lstm": lambda folder: lstm(folder / "lstm.onnx"),
     "mlp-dynamic-int8": lambda folder: quantized(DIGITS, "dynamic", folder / "dynamic.onnx"),
     "mlp-static-int8": lambda folder: quantized(DIGITS, "static", folder / "static.onnx"),
