@@ -41,23 +41,28 @@ public final class ThreadTeam: Sendable {
 
   /// Calls `function` for each of `0..<pieces` with `context`. `function` should capture nothing.
   func dispatch(_ pieces: Int, context: UnsafeMutableRawPointer, _ function: @escaping Piece) {
-    if pieces <= 1 || threads == 1 || pieces > TeamState.maximumPieces || !shared.acquire() {
+    if pieces <= 1 || threads == 1 || !shared.acquire() {
       for piece in 0..<max(0, pieces) { function(context, piece, 0) }
       return
     }
-    shared.run(pieces, context, function)
+    for first in stride(from: 0, to: pieces, by: TeamState.maximumPieces) {
+      shared.run(first..<min(pieces, first + TeamState.maximumPieces), context, function)
+    }
     shared.release()
   }
 }
 
 /// The job slot that the threads of a team share.
 ///
-/// `ticket` holds the job's generation (high 32 bits) and how many pieces nobody has taken yet. A piece is
-/// taken by a compare-exchange on it, so a worker that wakes up late can never take a piece of a newer job
-/// with what it read about an older one. The plain fields are written only while no piece can be taken,
+/// `ticket` holds the job's generation (high 32 bits) and the range of pieces that nobody has taken yet (16 bits for
+/// each end). A piece is taken by a compare-exchange on it, so a worker that wakes up late can never take a piece of a
+/// newer job with what it read about an older one. The plain fields are written only while no piece can be taken,
 /// and the owner does not return before every taken piece is finished.
+///
+/// Even workers take the first piece that is left, odd ones the last: a thread works on neighbouring pieces, and in
+/// the next job, whose pieces cover the same lines of the next layer, mostly on what it has just written.
 private final class TeamState: @unchecked Sendable {
-  static let maximumPieces = Int(Int32.max)
+  static let maximumPieces = Int(UInt16.max)
   private static let spins = 2000
 
   private let ticket = Atomic<UInt64>(0)
@@ -66,7 +71,8 @@ private final class TeamState: @unchecked Sendable {
   private let sleepers = Atomic<Int>(0)
   private let stopping = Atomic<Bool>(false)
 
-  private var pieces = 0
+  /// What the pieces of `ticket` count from.
+  private var first = 0
   private var context = UnsafeMutableRawPointer(bitPattern: 8)!
   private var function: ThreadTeam.Piece = { _, _, _ in }
 
@@ -93,18 +99,18 @@ private final class TeamState: @unchecked Sendable {
 
   func release() { owned.store(false, ordering: .releasing) }
 
-  /// Runs a job to its end. Only for the owner of the slot.
-  func run(_ pieces: Int, _ context: UnsafeMutableRawPointer, _ function: @escaping ThreadTeam.Piece) {
-    self.pieces = pieces
+  /// Runs a job of at most `maximumPieces` to its end. Only for the owner of the slot.
+  func run(_ pieces: Range<Int>, _ context: UnsafeMutableRawPointer, _ function: @escaping ThreadTeam.Piece) {
+    first = pieces.lowerBound
     self.context = context
     self.function = function
     finished.store(0, ordering: .relaxed)
     let generation = (ticket.load(ordering: .relaxed) >> 32) &+ 1
-    ticket.store(generation << 32 | UInt64(pieces), ordering: .sequentiallyConsistent)
+    ticket.store(generation << 32 | UInt64(pieces.count), ordering: .sequentiallyConsistent)
     if sleepers.load(ordering: .sequentiallyConsistent) > 0 { wakeAll() }
     work(worker: 0)
     var spins = 0
-    while finished.load(ordering: .acquiring) != pieces {
+    while finished.load(ordering: .acquiring) != pieces.count {
       spins += 1
       if spins < TeamState.spins { adze_spin_pause() } else { sched_yield() }
     }
@@ -112,17 +118,22 @@ private final class TeamState: @unchecked Sendable {
 
   /// Takes and runs pieces until none is left.
   private func work(worker: Int) {
+    let takesLast = worker % 2 == 1
     var current = ticket.load(ordering: .acquiring)
-    while current & 0xffff_ffff != 0 {
+    while Self.hasPieces(current) {
+      let (begin, end) = (current >> 16 & 0xffff, current & 0xffff)
       let (taken, seen) = ticket.compareExchange(
-        expected: current, desired: current - 1, ordering: .acquiringAndReleasing)
+        expected: current, desired: takesLast ? current - 1 : current + 0x1_0000,
+        ordering: .acquiringAndReleasing)
       current = seen
       if !taken { continue }
-      function(context, pieces - Int(seen & 0xffff_ffff), worker)
+      function(context, first + Int(takesLast ? end - 1 : begin), worker)
       finished.wrappingAdd(1, ordering: .releasing)
       current = ticket.load(ordering: .acquiring)
     }
   }
+
+  private static func hasPieces(_ ticket: UInt64) -> Bool { ticket >> 16 & 0xffff < ticket & 0xffff }
 
   private func wakeAll() {
     pthread_mutex_lock(mutex)
@@ -151,7 +162,7 @@ private final class TeamState: @unchecked Sendable {
     return false
   }
 
-  private var hasWork: Bool { ticket.load(ordering: .sequentiallyConsistent) & 0xffff_ffff != 0 }
+  private var hasWork: Bool { Self.hasPieces(ticket.load(ordering: .sequentiallyConsistent)) }
 
   private func park() {
     pthread_mutex_lock(mutex)

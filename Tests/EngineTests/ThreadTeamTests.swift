@@ -15,6 +15,15 @@ import Testing
     }
   }
 
+  /// More of them than fit a ticket.
+  @Test(arguments: [65_535, 65_536, 140_001]) func runsManyPieces(pieces: Int) {
+    let counts = UnsafeMutablePointer<UInt8>.allocate(capacity: pieces)
+    defer { counts.deallocate() }
+    counts.initialize(repeating: 0, count: pieces)
+    ThreadTeam(threads: 3).parallel(pieces) { counts[$0] += 1 }
+    #expect((0..<pieces).allSatisfy { counts[$0] == 1 })
+  }
+
   @Test func nestedCallsRunInline() {
     let team = ThreadTeam(threads: 3)
     let total = Atomic<Int>(0)
