@@ -147,30 +147,49 @@ void KERNEL(gemm_sparse_f32)(
   }
 }
 
-ptrdiff_t KERNEL(pack_b_sparse_f32)(
-  const float *b, ptrdiff_t k_stride, ptrdiff_t n_stride, ptrdiff_t k, ptrdiff_t n, void *packed) {
-  const ptrdiff_t panels = (n + COLUMNS - 1) / COLUMNS;
+/// A matrix to be packed, and where its element (k, n) is.
+typedef struct {
+  const float *b;
+  ptrdiff_t k_stride, n_stride, k, n;
+} sparse_source;
+
+/// Makes an entry of `width` neighbouring columns at k, `place` of its chunk. False when all of them are zero.
+typedef bool read_entry_fn(const sparse_source *from, ptrdiff_t k, ptrdiff_t column, int32_t place, void *entry);
+
+/// Packs lists of entries, one for each `width` columns, as pack functions do.
+ALWAYS_INLINE ptrdiff_t pack_entries(
+  const sparse_source *from, ptrdiff_t width, size_t entry_size, read_entry_fn *read, void *packed) {
+  const ptrdiff_t panels = (from->n + COLUMNS - 1) / COLUMNS, lists = COLUMNS / width, chunks = chunk_count(from->k);
+  const ptrdiff_t entries_start = chunks * lists * (ptrdiff_t)sizeof(int32_t);
   ptrdiff_t at = (panels + 1) * (ptrdiff_t)sizeof(int64_t);
   for (ptrdiff_t panel = 0; panel < panels; panel++) {
+    char *start = packed ? (char *)packed + at : NULL;
     if (packed) ((int64_t *)packed)[panel] = at;
-    const sparse_panel p = packed ? sparse_panel_at(packed, k, panel) : (sparse_panel){0};
-    int32_t *ends = (int32_t *)p.ends;
-    sparse_entry *entries = (sparse_entry *)p.entries;
-    ptrdiff_t count = 0;
-    for (ptrdiff_t chunk = 0; chunk < chunk_count(k); chunk++) {
-      for (ptrdiff_t c = 0; c < COLUMNS; c++) {
-        const ptrdiff_t column = panel * COLUMNS + c, k_end = least(k, (chunk + 1) * CHUNK);
-        for (ptrdiff_t i = chunk * CHUNK; i < k_end && column < n; i++) {
-          const float weight = b[i * k_stride + column * n_stride];
-          if (weight == 0) continue;
-          if (packed) entries[count] = (sparse_entry){(int32_t)(i - chunk * CHUNK), weight};
-          count++;
-        }
-        if (packed) ends[chunk * COLUMNS + c] = (int32_t)count;
+    size_t count = 0;
+    for (ptrdiff_t list = 0; list < chunks * lists; list++) {
+      const ptrdiff_t first = list / lists * CHUNK, column = panel * COLUMNS + list % lists * width;
+      for (ptrdiff_t i = first; i < least(from->k, first + CHUNK) && column < from->n; i++) {
+        _Alignas(8) char entry[32];
+        if (!read(from, i, column, (int32_t)(i - first), entry)) continue;
+        if (packed) memcpy(start + entries_start + count * entry_size, entry, entry_size);
+        count++;
       }
+      if (packed) ((int32_t *)(void *)start)[list] = (int32_t)count;
     }
-    at += chunk_count(k) * COLUMNS * (ptrdiff_t)sizeof(int32_t) + count * (ptrdiff_t)sizeof(sparse_entry);
+    at += (entries_start + (ptrdiff_t)(count * entry_size) + 7) / 8 * 8;
   }
   if (packed) ((int64_t *)packed)[panels] = at;
   return at;
+}
+
+ALWAYS_INLINE bool read_weight(const sparse_source *from, ptrdiff_t k, ptrdiff_t column, int32_t place, void *entry) {
+  const sparse_entry e = {place, from->b[k * from->k_stride + column * from->n_stride]};
+  memcpy(entry, &e, sizeof e);
+  return e.weight != 0;
+}
+
+ptrdiff_t KERNEL(pack_b_sparse_f32)(
+  const float *b, ptrdiff_t k_stride, ptrdiff_t n_stride, ptrdiff_t k, ptrdiff_t n, void *packed) {
+  return pack_entries(
+    &(sparse_source){b, k_stride, n_stride, k, n}, 1, sizeof(sparse_entry), read_weight, packed);
 }

@@ -91,42 +91,19 @@ void KERNEL(gemm_sparse_quads_f32)(
   }
 }
 
-/// The weights of a quad at k; those of columns that B lacks are zero. False when all are.
-ALWAYS_INLINE bool read_quad(
-  const float *b, ptrdiff_t k_stride, ptrdiff_t n_stride, ptrdiff_t n, ptrdiff_t k, ptrdiff_t column, quad_entry *to) {
+/// Weights of columns that B lacks are zero.
+ALWAYS_INLINE bool read_quad(const sparse_source *from, ptrdiff_t k, ptrdiff_t column, int32_t place, void *entry) {
+  quad_entry e = {place, {0}};
   bool any = false;
-  for (ptrdiff_t c = 0; c < 4; c++) {
-    to->weights[c] = column + c < n ? b[k * k_stride + (column + c) * n_stride] : 0;
-    any = any || to->weights[c] != 0;
+  for (ptrdiff_t c = 0; c < least(4, from->n - column); c++) {
+    e.weights[c] = from->b[k * from->k_stride + (column + c) * from->n_stride];
+    any = any || e.weights[c] != 0;
   }
+  memcpy(entry, &e, sizeof e);
   return any;
 }
 
 ptrdiff_t KERNEL(pack_b_sparse_quads_f32)(
   const float *b, ptrdiff_t k_stride, ptrdiff_t n_stride, ptrdiff_t k, ptrdiff_t n, void *packed) {
-  const ptrdiff_t panels = (n + COLUMNS - 1) / COLUMNS;
-  ptrdiff_t at = (panels + 1) * (ptrdiff_t)sizeof(int64_t);
-  for (ptrdiff_t panel = 0; panel < panels; panel++) {
-    if (packed) ((int64_t *)packed)[panel] = at;
-    const quad_panel p = packed ? quad_panel_at(packed, k, panel) : (quad_panel){0};
-    int32_t *ends = (int32_t *)p.ends;
-    quad_entry *entries = (quad_entry *)p.entries;
-    ptrdiff_t count = 0;
-    for (ptrdiff_t chunk = 0; chunk < chunk_count(k); chunk++) {
-      for (ptrdiff_t q = 0; q < QUADS; q++) {
-        const ptrdiff_t column = panel * COLUMNS + q * 4, k_end = least(k, (chunk + 1) * CHUNK);
-        for (ptrdiff_t i = chunk * CHUNK; i < k_end && column < n; i++) {
-          quad_entry entry = {(int32_t)(i - chunk * CHUNK), {0}};
-          if (!read_quad(b, k_stride, n_stride, n, i, column, &entry)) continue;
-          if (packed) entries[count] = entry;
-          count++;
-        }
-        if (packed) ends[chunk * QUADS + q] = (int32_t)count;
-      }
-    }
-    at += chunk_count(k) * QUADS * (ptrdiff_t)sizeof(int32_t) + count * (ptrdiff_t)sizeof(quad_entry);
-    at = (at + 7) / 8 * 8;
-  }
-  if (packed) ((int64_t *)packed)[panels] = at;
-  return at;
+  return pack_entries(&(sparse_source){b, k_stride, n_stride, k, n}, 4, sizeof(quad_entry), read_quad, packed);
 }
