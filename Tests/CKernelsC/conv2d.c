@@ -1,26 +1,14 @@
-#include "check.h"
+#include "conv2d_case.h"
 
 #include <float.h>
 
 // Every algorithm against the sum in double precision; by the same cases.
 
-typedef struct {
-  ptrdiff_t batch, groups, channels, filters;  // of one group
-  ptrdiff_t height, width, kernel_height, kernel_width, stride_height, stride_width, dilation, pad_top, pad_left;
-} conv_case;
-
-// Sizes around a vector, a panel and a tile of 4, 8 and 16 lanes; windows inside, across and beyond the edges.
 static const conv_case direct_cases[] = {
-  {1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 0, 0},    {1, 1, 3, 5, 5, 7, 1, 1, 1, 1, 1, 0, 0},
-  {1, 1, 8, 8, 2, 3, 1, 1, 1, 1, 1, 0, 0},    {2, 1, 17, 33, 3, 5, 1, 1, 1, 1, 1, 0, 0},
-  {1, 1, 16, 32, 9, 8, 3, 3, 1, 1, 1, 1, 1},  {2, 1, 5, 31, 7, 6, 3, 3, 2, 2, 1, 1, 1},
-  {1, 1, 3, 15, 23, 21, 7, 7, 2, 2, 1, 3, 3}, {1, 1, 4, 9, 12, 13, 5, 3, 1, 2, 2, 4, 0},
-  {2, 3, 5, 7, 6, 5, 3, 3, 1, 1, 1, 1, 1},    {2, 4, 34, 17, 3, 4, 1, 1, 1, 1, 1, 0, 0},
-  {1, 2, 9, 40, 8, 9, 1, 1, 2, 2, 1, 0, 0},   {3, 1, 70, 65, 2, 2, 2, 2, 1, 1, 1, 0, 0},
-  {1, 1, 600, 20, 3, 3, 1, 1, 1, 1, 1, 0, 0}, {1, 1, 33, 17, 5, 5, 3, 3, 1, 1, 1, 2, 2},
-  {1, 1, 2, 3, 2, 460, 3, 3, 1, 1, 1, 1, 1},  {1, 1, 2, 3, 3, 230, 1, 1, 1, 1, 1, 0, 0},
-  {1, 1, 2, 4, 4, 4, 1, 1, 1, 1, 1, 2, 3},    {9, 1, 6, 130, 1, 1, 1, 1, 1, 1, 1, 0, 0},
-  {4, 1, 300, 48, 1, 1, 1, 1, 1, 1, 1, 0, 0}, {1, 1, 1, 8, 6, 6, 3, 3, 3, 1, 1, 0, 2},
+  DIRECT_CASES,
+  {2, 4, 34, 17, 3, 4, 1, 1, 1, 1, 1, 0, 0}, {1, 2, 9, 40, 8, 9, 1, 1, 2, 2, 1, 0, 0},
+  {3, 1, 70, 65, 2, 2, 2, 2, 1, 1, 1, 0, 0}, {1, 1, 2, 3, 3, 230, 1, 1, 1, 1, 1, 0, 0},
+  {9, 1, 6, 130, 1, 1, 1, 1, 1, 1, 1, 0, 0},
 };
 static const conv_case winograd_cases[] = {
   {1, 1, 1, 1, 1, 1, 3, 3, 1, 1, 1, 1, 1},   {1, 1, 3, 5, 4, 4, 3, 3, 1, 1, 1, 1, 1},
@@ -29,14 +17,7 @@ static const conv_case winograd_cases[] = {
   {3, 1, 40, 20, 14, 14, 3, 3, 1, 1, 1, 1, 1}, {1, 1, 300, 31, 7, 7, 3, 3, 1, 1, 1, 1, 1},
   {1, 3, 4, 40, 3, 4, 3, 3, 1, 1, 1, 0, 1},  {1, 1, 2, 3, 50, 47, 3, 3, 1, 1, 1, 1, 0},
 };
-static const conv_case depthwise_cases[] = {
-  {1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 0, 0},   {1, 3, 1, 1, 5, 6, 3, 3, 1, 1, 1, 1, 1},
-  {2, 16, 1, 1, 7, 9, 3, 3, 1, 1, 1, 1, 1},  {1, 17, 1, 1, 9, 14, 3, 3, 2, 2, 1, 1, 1},
-  {1, 33, 1, 1, 8, 12, 5, 5, 1, 1, 1, 2, 2}, {2, 31, 1, 1, 11, 17, 5, 5, 2, 2, 1, 2, 2},
-  {1, 70, 1, 1, 3, 3, 3, 3, 1, 1, 1, 2, 2},  {1, 9, 1, 1, 10, 13, 3, 3, 1, 1, 2, 2, 2},
-  {1, 20, 1, 1, 9, 9, 4, 7, 3, 2, 1, 1, 3},  {1, 48, 1, 1, 3, 2, 7, 7, 1, 1, 1, 3, 3},
-  {1, 8, 1, 1, 4, 40, 1, 3, 1, 2, 3, 0, 0},
-};
+static const conv_case depthwise_cases[] = {{1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 0, 0}, DEPTHWISE_CASES};
 
 typedef struct {
   adze_conv2d_f32 conv;
@@ -46,10 +27,6 @@ typedef struct {
   double *exact, *magnitude;  // of [pixel][filter of all groups], without epilogue
 } conv_problem;
 
-static ptrdiff_t outputs(ptrdiff_t extent, ptrdiff_t pad, ptrdiff_t kernel, ptrdiff_t stride, ptrdiff_t dilation) {
-  return (extent + 2 * pad - (kernel - 1) * dilation - 1) / stride + 1;
-}
-
 static void sum_exactly(conv_problem *p, const float *x) {
   const adze_conv2d_f32 *c = &p->conv;
   const adze_window2d *w = &c->window;
@@ -58,17 +35,14 @@ static void sum_exactly(conv_problem *p, const float *x) {
   p->magnitude = guarded((size_t)(pixels * filters) * 8, 0);
   for (ptrdiff_t at = 0; at < pixels * filters; at++) {
     const ptrdiff_t filter = at % filters, group = filter / c->filters, pixel = at / filters;
-    const ptrdiff_t ox = pixel % w->output_width, oy = pixel / w->output_width % w->output_height;
-    const float *image = x + pixel / w->output_width / w->output_height * c->x_image_stride;
+    const float *image = x + image_of(w, pixel) * c->x_image_stride;
     for (ptrdiff_t tap = 0; tap < w->kernel_height * w->kernel_width; tap++) {
-      const ptrdiff_t iy = oy * w->stride_height - w->pad_top + tap / w->kernel_width * w->dilation_height;
-      const ptrdiff_t ix = ox * w->stride_width - w->pad_left + tap % w->kernel_width * w->dilation_width;
-      if (iy < 0 || iy >= w->height || ix < 0 || ix >= w->width) continue;
+      const ptrdiff_t place = pixel_of(w, pixel, tap);
+      if (place < 0) continue;
       for (ptrdiff_t i = 0; i < w->channels; i++) {
         const float weight = p->weights[(filter * w->channels + i) * w->kernel_height * w->kernel_width + tap];
         const ptrdiff_t channel = group * w->channels + i;
-        const double term =
-          (double)weight * image[(iy * w->width + ix) * c->x_pixel_stride + channel * c->x_channel_stride];
+        const double term = (double)weight * image[place * c->x_pixel_stride + channel * c->x_channel_stride];
         p->exact[at] += term;
         p->magnitude[at] += fabs(term);
       }
@@ -77,17 +51,12 @@ static void sum_exactly(conv_problem *p, const float *x) {
 }
 
 static conv_problem conv_problem_of(checker *c, const conv_case *s, adze_conv2d_algorithm algorithm, bool is_nchw) {
-  const ptrdiff_t channels = s->groups * s->channels, filters = s->groups * s->filters, plane = s->height * s->width;
-  const ptrdiff_t pixel = is_nchw ? 1 : channels + 3;
-  const ptrdiff_t x_count = is_nchw ? s->batch * plane * channels : s->batch * plane * pixel - 3;
+  const ptrdiff_t filters = s->groups * s->filters;
+  const image_layout x = layout_of(s, is_nchw, 3);
   conv_problem p = {.conv = {
-    .window = {s->channels, s->height, s->width, s->kernel_height, s->kernel_width, s->stride_height, s->stride_width,
-      s->dilation, s->dilation, s->pad_top, s->pad_left,
-      outputs(s->height, s->pad_top, s->kernel_height, s->stride_height, s->dilation),
-      outputs(s->width, s->pad_left, s->kernel_width, s->stride_width, s->dilation)},
-    .batch = s->batch, .groups = s->groups, .filters = s->filters, .x = random_floats(x_count, -1, 1),
-    .x_image_stride = is_nchw ? plane * channels : plane * pixel, .x_pixel_stride = pixel,
-    .x_channel_stride = is_nchw ? plane : 1, .y_pixel_stride = filters + 2}};
+    .window = window_of(s), .batch = s->batch, .groups = s->groups, .filters = s->filters,
+    .x = random_floats(x.count, -1, 1), .x_image_stride = x.image_stride, .x_pixel_stride = x.pixel_stride,
+    .x_channel_stride = x.channel_stride, .y_pixel_stride = filters + 2}};
   p.weights = random_floats(filters * s->channels * s->kernel_height * s->kernel_width, -1, 1);
   p.plan = adze_conv2d_f32_plan(c->kernels, &p.conv, algorithm);
   expect(c, p.plan.run && p.plan.pack && p.plan.algorithm == algorithm, "no plan");

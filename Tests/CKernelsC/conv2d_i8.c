@@ -1,32 +1,17 @@
-#include "check.h"
+#include "conv2d_case.h"
 
 // Against the sum in 64 bits, reduced modulo 2^32, and C's float arithmetic after it: everything is equal.
 
-typedef struct {
-  ptrdiff_t batch, groups, channels, filters;  // of one group
-  ptrdiff_t height, width, kernel_height, kernel_width, stride_height, stride_width, dilation, pad_top, pad_left;
-} conv_case;
-
 static const conv_case direct_cases[] = {
-  {1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 0, 0},    {1, 1, 3, 5, 5, 7, 1, 1, 1, 1, 1, 0, 0},
-  {1, 1, 8, 8, 2, 3, 1, 1, 1, 1, 1, 0, 0},    {2, 1, 17, 33, 3, 5, 1, 1, 1, 1, 1, 0, 0},
-  {1, 1, 16, 32, 9, 8, 3, 3, 1, 1, 1, 1, 1},  {2, 1, 5, 31, 7, 6, 3, 3, 2, 2, 1, 1, 1},
-  {1, 1, 3, 15, 23, 21, 7, 7, 2, 2, 1, 3, 3}, {1, 1, 4, 9, 12, 13, 5, 3, 1, 2, 2, 4, 0},
-  {2, 3, 5, 7, 6, 5, 3, 3, 1, 1, 1, 1, 1},    {2, 4, 36, 17, 3, 4, 1, 1, 1, 1, 1, 0, 0},
-  {1, 2, 12, 40, 8, 9, 1, 1, 2, 2, 1, 0, 0},  {3, 1, 72, 65, 2, 2, 2, 2, 1, 1, 1, 0, 0},
-  {1, 1, 600, 20, 3, 3, 1, 1, 1, 1, 1, 0, 0}, {1, 1, 33, 17, 5, 5, 3, 3, 1, 1, 1, 2, 2},
-  {1, 1, 2, 3, 2, 460, 3, 3, 1, 1, 1, 1, 1},  {1, 1, 4, 3, 3, 230, 1, 1, 1, 1, 1, 0, 0},
-  {1, 1, 2, 4, 4, 4, 1, 1, 1, 1, 1, 2, 3},    {9, 1, 8, 130, 1, 1, 1, 1, 1, 1, 1, 0, 0},
-  {4, 1, 300, 48, 1, 1, 1, 1, 1, 1, 1, 0, 0}, {1, 1, 1, 8, 6, 6, 3, 3, 3, 1, 1, 0, 2},
-  {1, 1, 64, 300, 1, 2, 1, 1, 1, 1, 1, 0, 0}, {1, 1, 516, 70, 3, 7, 1, 1, 1, 1, 1, 0, 0},
+  DIRECT_CASES,
+  {2, 4, 36, 17, 3, 4, 1, 1, 1, 1, 1, 0, 0},  {1, 2, 12, 40, 8, 9, 1, 1, 2, 2, 1, 0, 0},
+  {3, 1, 72, 65, 2, 2, 2, 2, 1, 1, 1, 0, 0},  {1, 1, 4, 3, 3, 230, 1, 1, 1, 1, 1, 0, 0},
+  {9, 1, 8, 130, 1, 1, 1, 1, 1, 1, 1, 0, 0},  {1, 1, 64, 300, 1, 2, 1, 1, 1, 1, 1, 0, 0},
+  {1, 1, 516, 70, 3, 7, 1, 1, 1, 1, 1, 0, 0},
 };
 static const conv_case depthwise_cases[] = {
-  {1, 3, 1, 1, 5, 6, 3, 3, 1, 1, 1, 1, 1},   {1, 2, 1, 1, 1, 1, 1, 1, 1, 1, 1, 0, 0},
-  {2, 16, 1, 1, 7, 9, 3, 3, 1, 1, 1, 1, 1},  {1, 17, 1, 1, 9, 14, 3, 3, 2, 2, 1, 1, 1},
-  {1, 33, 1, 1, 8, 12, 5, 5, 1, 1, 1, 2, 2}, {2, 31, 1, 1, 11, 17, 5, 5, 2, 2, 1, 2, 2},
-  {1, 70, 1, 1, 3, 3, 3, 3, 1, 1, 1, 2, 2},  {1, 9, 1, 1, 10, 13, 3, 3, 1, 1, 2, 2, 2},
-  {1, 20, 1, 1, 9, 9, 4, 7, 3, 2, 1, 1, 3},  {1, 48, 1, 1, 3, 2, 7, 7, 1, 1, 1, 3, 3},
-  {1, 8, 1, 1, 4, 40, 1, 3, 1, 2, 3, 0, 0},  {1, 64, 1, 1, 6, 20, 3, 3, 1, 1, 1, 0, 0},
+  DEPTHWISE_CASES,
+  {1, 2, 1, 1, 1, 1, 1, 1, 1, 1, 1, 0, 0},   {1, 64, 1, 1, 6, 20, 3, 3, 1, 1, 1, 0, 0},
   {1, 32, 1, 1, 5, 21, 3, 3, 1, 1, 1, 1, 1}, {1, 16, 1, 1, 4, 13, 5, 5, 1, 1, 1, 2, 2},
   {1, 8, 1, 1, 5, 12, 3, 3, 1, 1, 1, 1, 1},  {1, 144, 1, 1, 5, 14, 3, 3, 1, 1, 1, 1, 1},
   {1, 100, 1, 1, 5, 15, 5, 5, 2, 2, 1, 2, 2}, {1, 130, 1, 1, 4, 11, 3, 3, 2, 2, 1, 1, 1},
@@ -42,10 +27,6 @@ typedef struct {
 // IS_DENSE: pixels lie next to each other.
 enum { X_SIGNED = 1, W_SIGNED = 2, IS_NCHW = 4, IS_DENSE = 8 };
 
-static ptrdiff_t outputs(ptrdiff_t extent, ptrdiff_t pad, ptrdiff_t kernel, ptrdiff_t stride, ptrdiff_t dilation) {
-  return (extent + 2 * pad - (kernel - 1) * dilation - 1) / stride + 1;
-}
-
 static int32_t value(const uint8_t *x, ptrdiff_t at, bool is_signed) { return is_signed ? (int8_t)x[at] : x[at]; }
 
 static void sum_exactly(conv_problem *p, const uint8_t *weights, bool w_signed) {
@@ -55,16 +36,14 @@ static void sum_exactly(conv_problem *p, const uint8_t *weights, bool w_signed) 
   p->exact = guarded((size_t)(p->pixels * p->filters) * 4, 0);
   for (ptrdiff_t at = 0; at < p->pixels * p->filters; at++) {
     const ptrdiff_t filter = at % p->filters, group = filter / c->filters, pixel = at / p->filters;
-    const ptrdiff_t ox = pixel % w->output_width, oy = pixel / w->output_width % w->output_height;
-    const uint8_t *image = (const uint8_t *)c->x + pixel / w->output_width / w->output_height * c->x_image_stride;
+    const uint8_t *image = (const uint8_t *)c->x + image_of(w, pixel) * c->x_image_stride;
     int64_t sum = 0;
     for (ptrdiff_t tap = 0; tap < taps; tap++) {
-      const ptrdiff_t iy = oy * w->stride_height - w->pad_top + tap / w->kernel_width * w->dilation_height;
-      const ptrdiff_t ix = ox * w->stride_width - w->pad_left + tap % w->kernel_width * w->dilation_width;
-      if (iy < 0 || iy >= w->height || ix < 0 || ix >= w->width) continue;
+      const ptrdiff_t place = pixel_of(w, pixel, tap);
+      if (place < 0) continue;
       for (ptrdiff_t i = 0; i < w->channels; i++) {
         const int32_t weight = value(weights, (filter * w->channels + i) * taps + tap, w_signed) - (w_signed ? 0 : 128);
-        const ptrdiff_t element = (iy * w->width + ix) * c->x_pixel_stride + (group * w->channels + i) * c->x_channel_stride;
+        const ptrdiff_t element = place * c->x_pixel_stride + (group * w->channels + i) * c->x_channel_stride;
         sum += weight * (value(image, element, c->x_signed) - c->x_zero_point);
       }
     }
@@ -73,19 +52,13 @@ static void sum_exactly(conv_problem *p, const uint8_t *weights, bool w_signed) 
 }
 
 static conv_problem conv_problem_of(checker *c, const conv_case *s, adze_conv2d_algorithm algorithm, int form) {
-  const ptrdiff_t channels = s->groups * s->channels, plane = s->height * s->width;
-  const bool is_nchw = form & IS_NCHW;
-  const ptrdiff_t gap = form & IS_DENSE ? 0 : 3, pixel = is_nchw ? 1 : channels + gap;
+  const ptrdiff_t gap = form & IS_DENSE ? 0 : 3;
+  const image_layout x = layout_of(s, form & IS_NCHW, gap);
   conv_problem p = {.filters = s->groups * s->filters, .conv = {
-    .window = {s->channels, s->height, s->width, s->kernel_height, s->kernel_width, s->stride_height, s->stride_width,
-      s->dilation, s->dilation, s->pad_top, s->pad_left,
-      outputs(s->height, s->pad_top, s->kernel_height, s->stride_height, s->dilation),
-      outputs(s->width, s->pad_left, s->kernel_width, s->stride_width, s->dilation)},
-    .batch = s->batch, .groups = s->groups, .filters = s->filters, .x_signed = form & X_SIGNED,
-    .x_zero_point = form & X_SIGNED ? -9 : 117,
-    .x = random_bytes(is_nchw ? s->batch * plane * channels : s->batch * plane * pixel - gap),
-    .x_image_stride = is_nchw ? plane * channels : plane * pixel, .x_pixel_stride = pixel,
-    .x_channel_stride = is_nchw ? plane : 1, .y_pixel_stride = s->groups * s->filters + (gap ? 2 : 0)}};
+    .window = window_of(s), .batch = s->batch, .groups = s->groups, .filters = s->filters, .x_signed = form & X_SIGNED,
+    .x_zero_point = form & X_SIGNED ? -9 : 117, .x = random_bytes(x.count), .x_image_stride = x.image_stride,
+    .x_pixel_stride = x.pixel_stride, .x_channel_stride = x.channel_stride,
+    .y_pixel_stride = s->groups * s->filters + (gap ? 2 : 0)}};
   p.pixels = s->batch * p.conv.window.output_height * p.conv.window.output_width;
   const uint8_t *weights = random_bytes(p.filters * s->channels * s->kernel_height * s->kernel_width);
   p.plan = adze_conv2d_i8_plan_for(c->kernels, &p.conv);
