@@ -35,9 +35,9 @@ typedef struct {
 typedef struct {
   ptrdiff_t begin, depth;
   bool first, last;
-  // The tile's share of the panel that comes next: so many lines for each LINE of k.
+  // The tile's share of the panel that comes next: with each k half a panel's row, or a whole one.
   const float *fetched;
-  ptrdiff_t fetched_lines;
+  enum { FETCH_NOTHING, FETCH_HALF, FETCH_ALL } fetches;
 } gathered_block;
 
 /// What becomes of the sums of a tile.
@@ -58,18 +58,44 @@ ALWAYS_INLINE void gathered_epilogue(
   if (g->clamps) tile_clamp(rows, vectors, g->minimum, g->maximum, acc);
 }
 
+/// acc += A B over the block's k; row i of A is at a[i], B at b. `next`: rows to be brought in too, or null. What comes of
+/// the next panel comes by a line or two with each k: many at once would keep the loads of this panel waiting.
+ALWAYS_INLINE void gathered_multiply(
+  const int rows, const int vectors, const int fetches, const gathered *g, const gathered_block *block,
+  const float *const *a, const float *const *next, const float *b, vf *acc) {
+  const ptrdiff_t panel_size = g->depth * PANEL, depth = block->depth;
+  const int32_t *offsets = g->offsets + block->begin;
+  const float *fetched = block->fetched;
+  for (ptrdiff_t k = 0; k < depth;) {
+    // The rows are short streams, which the CPU's prefetchers find late; the first panel brings them in for all.
+    if (next) UNROLL for (int i = 0; i < rows; i++) __builtin_prefetch(next[i] + offsets[k]);
+    for (const ptrdiff_t end = least(depth, k + LINE); k < end; k++) {
+      const ptrdiff_t at = offsets[k];
+      vf bk[GATHERED_WIDE];
+      UNROLL for (int v = 0; v < vectors; v++) bk[v] = v_load(b + v / 2 * panel_size + v % 2 * VL);
+      if (fetches != FETCH_NOTHING) __builtin_prefetch(fetched);
+      if (fetches == FETCH_ALL && PANEL > LINE) __builtin_prefetch(fetched + LINE);
+      UNROLL for (int i = 0; i < rows; i++) {
+        const vf ai = v_set1(a[i][at]);
+        UNROLL for (int v = 0; v < vectors; v++) acc[i * vectors + v] = v_fma(ai, bk[v], acc[i * vectors + v]);
+      }
+      b += PANEL;
+      fetched += fetches == FETCH_ALL ? PANEL : PANEL / 2;
+    }
+  }
+}
+
 /// rows x vectors of C at (row, column), `columns` of them real.
 ALWAYS_INLINE void gathered_tile(
   const int rows, const int vectors, const gathered *g, const gathered_block *block, ptrdiff_t row, ptrdiff_t column,
   ptrdiff_t columns) {
   const ptrdiff_t panel_size = g->depth * PANEL, depth = block->depth, c_stride = g->c_stride;
   const float *b = g->b + column / PANEL * panel_size + block->begin * PANEL;
-  const int32_t *offsets = g->offsets + block->begin;
   float *c = g->c + row * c_stride + column;
   const ptrdiff_t part = columns - (vectors - 1) * VL;
   const bool fetches = vectors == 2 && depth > 2 * LINE && block->first;
   const bool fetches_rows = vectors == 2 && depth > 2 * LINE && column == 0;
-  const float *const *next = g->rows + row + rows;
+  const float *const *next = fetches_rows ? g->rows + row + rows : NULL;
   const float *a[GEMM_ROWS];
   vf acc[GEMM_ROWS * 2 > GATHERED_WIDE ? GEMM_ROWS * 2 : GATHERED_WIDE];
   UNROLL for (int i = 0; i < rows; i++) {
@@ -78,22 +104,10 @@ ALWAYS_INLINE void gathered_tile(
   if (fetches) tile_prefetch(rows, vectors, c, c_stride);
   UNROLL for (int i = 0; i < rows * vectors; i++) acc[i] = v_set1(0);
   if (!block->first) tile_read(rows, vectors, c, c_stride, part, acc);
-  const float *fetched = block->fetched;
-  for (ptrdiff_t k = 0; k < depth; fetched += PANEL * LINE) {
-    for (ptrdiff_t i = 0; i < block->fetched_lines; i++) __builtin_prefetch(fetched + i * LINE, 0, 2);
-    // The rows are short streams, which the CPU's prefetchers find late; the first panel brings them in for all.
-    if (fetches_rows) UNROLL for (int i = 0; i < rows; i++) __builtin_prefetch(next[i] + offsets[k]);
-    for (const ptrdiff_t end = least(depth, k + LINE); k < end; k++) {
-      const ptrdiff_t at = offsets[k];
-      vf bk[GATHERED_WIDE];
-      UNROLL for (int v = 0; v < vectors; v++) bk[v] = v_load(b + v / 2 * panel_size + v % 2 * VL);
-      UNROLL for (int i = 0; i < rows; i++) {
-        const vf ai = v_set1(a[i][at]);
-        UNROLL for (int v = 0; v < vectors; v++) acc[i * vectors + v] = v_fma(ai, bk[v], acc[i * vectors + v]);
-      }
-      b += PANEL;
-    }
-  }
+  const bool whole = vectors == 2 && block->fetches == FETCH_ALL, half = vectors == 2 && block->fetches == FETCH_HALF;
+  if (whole) gathered_multiply(rows, vectors, FETCH_ALL, g, block, a, next, b, acc);
+  else if (half) gathered_multiply(rows, vectors, FETCH_HALF, g, block, a, next, b, acc);
+  else gathered_multiply(rows, vectors, FETCH_NOTHING, g, block, a, next, b, acc);
   if (block->last) gathered_epilogue(rows, vectors, g, acc, row, column, part);
   tile_write(rows, vectors, acc, part, c, c_stride);
 }
@@ -161,16 +175,14 @@ static void gathered_many_rows(const gathered *g, gathered_block *block, ptrdiff
     }
     return;
   }
-  const ptrdiff_t share = (PANEL + steps - 1) / steps;
   for (ptrdiff_t column = 0; column < g->columns; column += PANEL) {
     const ptrdiff_t columns = least(PANEL, g->columns - column), next = column / PANEL + 1;
     const float *fetched = column + PANEL < g->columns ? g->b + next * PANEL * g->depth + block->begin * PANEL
       : block->last ? g->b_next : g->b + (block->begin + block->depth) * PANEL;
-    block->fetched_lines = share;
     for (ptrdiff_t step = 0, row = 0; step < steps; step++) {
       const ptrdiff_t tall = height + (step < taller);
-      block->fetched = fetched + step * share * LINE;
-      if (step * share >= PANEL) block->fetched_lines = 0;
+      block->fetched = fetched + step * block->depth * (PANEL / 2);
+      block->fetches = steps == 1 ? FETCH_ALL : step < 2 ? FETCH_HALF : FETCH_NOTHING;
       gathered_tiles[tall - 1][columns > VL](g, block, row, column, columns);
       row += tall;
     }
@@ -182,7 +194,9 @@ static void gathered_product(const gathered *g, ptrdiff_t rows) {
   const ptrdiff_t blocks = most(1, (g->depth + GATHERED_DEPTH - 1) / GATHERED_DEPTH);
   const ptrdiff_t depth = (g->depth + blocks - 1) / blocks;
   for (ptrdiff_t i = 0; i < blocks; i++) {
-    gathered_block block = {i * depth, least(depth, g->depth - i * depth), i == 0, i == blocks - 1, g->b, 0};
+    gathered_block block = {
+      .begin = i * depth, .depth = least(depth, g->depth - i * depth), .first = i == 0, .last = i == blocks - 1,
+      .fetched = g->b, .fetches = FETCH_NOTHING};
     if (rows <= 4) gathered_few_rows(g, &block, rows);
     else gathered_many_rows(g, &block, rows);
   }

@@ -17,10 +17,17 @@
 // are copied to the stack at a time, to rows that are further apart by a cache line.
 #define CLASHING_STRIDE 512
 #define COPIED_ROWS 48
-#define COPIED_STRIDE (GEMM_DEPTH + 16)
+#define COPIED_ELEMENTS (COPIED_ROWS * (GEMM_DEPTH + 16))
 
-// Floats of a cache line.
+// Floats of a cache line, and the lines that one k of a panel takes.
 #define GEMM_LINE 16
+#define PANEL_LINES (PANEL > GEMM_LINE ? PANEL / GEMM_LINE : 1)
+
+// One step of rows reads each panel once: short blocks of k would gain nothing. Of a B with more elements than
+// STREAM_ELEMENTS, which can lie outside of the second cache, it asks STREAM_DISTANCE elements ahead.
+#define STREAM_DEPTH 4096
+#define STREAM_ELEMENTS (1 << 18)
+#define STREAM_DISTANCE 2048
 
 #include "tile_f32.h"
 
@@ -31,9 +38,9 @@ typedef struct {
   ptrdiff_t a_row_stride;
   ptrdiff_t row, k_begin, depth;
   bool first, last;
-  // The tile's share of the panel that comes next: so many lines for each GEMM_LINE of k.
-  const float *fetched;
-  ptrdiff_t fetched_lines;
+  // What the tile brings of B, from fetched_distance behind what it multiplies: with each k half a panel's row, or all.
+  enum { FETCH_NOTHING, FETCH_HALF, FETCH_ALL } fetches;
+  ptrdiff_t fetched_distance;
   bool fetches_rows;  // of A, under the next tile
 } k_block;
 
@@ -52,32 +59,25 @@ ALWAYS_INLINE void gemm_epilogue(
   if (e->clamps) tile_clamp(rows, vectors, e->minimum, e->maximum, acc);
 }
 
-/// rows x vectors of C at (row, column), `columns` of them real; vector v reads its B at b + offset(v).
-ALWAYS_INLINE void tile(
-  const int rows, const int vectors, const k_block *block, ptrdiff_t row, ptrdiff_t column, ptrdiff_t columns) {
-  const adze_gemm_f32 *g = block->gemm;
-  const ptrdiff_t row_stride = block->a_row_stride, column_stride = g->a_column_stride, panel_size = g->k * PANEL;
-  const ptrdiff_t c_stride = g->c_row_stride, depth = block->depth;
-  const float *a = block->a + (row - block->row) * row_stride;
-  const float *b = g->b_packed + column / PANEL * panel_size + block->k_begin * PANEL;
-  float *c = g->c + row * c_stride + column;
-  const ptrdiff_t part = columns - (vectors - 1) * VL;
-  const bool loads = !block->first || g->accumulates;
-
-  vf acc[GEMM_ROWS * 2 > WIDE ? GEMM_ROWS * 2 : WIDE];
-  UNROLL for (int i = 0; i < rows * vectors; i++) acc[i] = v_set1(0);
-  if (loads) tile_read(rows, vectors, c, c_stride, part, acc);
-  else if (vectors == 2 && depth > 2 * GEMM_LINE) tile_prefetch(rows, vectors, c, c_stride);
-  const float *fetched = block->fetched;
-  for (ptrdiff_t k = 0; k < depth; fetched += PANEL * GEMM_LINE) {
-    for (ptrdiff_t i = 0; i < block->fetched_lines; i++) __builtin_prefetch(fetched + i * GEMM_LINE, 0, 2);
+/// acc += A B over the block's k, A and B from the tile's first elements on.
+ALWAYS_INLINE void tile_multiply(
+  const int rows, const int vectors, const int fetches, const k_block *block, const float *a, const float *b, vf *acc) {
+  const ptrdiff_t row_stride = block->a_row_stride, column_stride = block->gemm->a_column_stride;
+  const ptrdiff_t panel_size = block->gemm->k * PANEL, depth = block->depth, ahead = block->fetched_distance;
+  const float *fetched = b + ahead;
+  for (ptrdiff_t k = 0; k < depth;) {
     // The rows are short streams, which the CPU's prefetchers find late; the first panel brings them in for all.
     if (vectors == 2 && block->fetches_rows) {
       UNROLL for (int i = 0; i < rows; i++) __builtin_prefetch(a + (rows + i) * row_stride);
     }
     for (const ptrdiff_t end = least(depth, k + GEMM_LINE); k < end; k++) {
       vf bk[WIDE];
-      UNROLL for (int v = 0; v < vectors; v++) bk[v] = v_load(b + v / 2 * panel_size + v % 2 * VL);
+      UNROLL for (int v = 0; v < vectors; v++) {
+        const float *at = b + v / 2 * panel_size + v % 2 * VL;
+        bk[v] = v_load(at);
+        if (fetches == FETCH_ALL && v % 2 < PANEL_LINES) __builtin_prefetch(at + ahead);
+      }
+      if (fetches == FETCH_HALF) __builtin_prefetch(fetched), fetched += PANEL / 2;
       UNROLL for (int i = 0; i < rows; i++) {
         const vf ai = v_set1(a[i * row_stride]);
         UNROLL for (int v = 0; v < vectors; v++) acc[i * vectors + v] = v_fma(ai, bk[v], acc[i * vectors + v]);
@@ -86,6 +86,27 @@ ALWAYS_INLINE void tile(
       b += PANEL;
     }
   }
+}
+
+/// rows x vectors of C at (row, column), `columns` of them real; vector v reads its B at b + offset(v).
+ALWAYS_INLINE void tile(
+  const int rows, const int vectors, const k_block *block, ptrdiff_t row, ptrdiff_t column, ptrdiff_t columns) {
+  const adze_gemm_f32 *g = block->gemm;
+  const ptrdiff_t c_stride = g->c_row_stride, depth = block->depth;
+  const float *a = block->a + (row - block->row) * block->a_row_stride;
+  const float *b = g->b_packed + column / PANEL * g->k * PANEL + block->k_begin * PANEL;
+  float *c = g->c + row * c_stride + column;
+  const ptrdiff_t part = columns - (vectors - 1) * VL;
+  const bool loads = !block->first || g->accumulates;
+
+  vf acc[GEMM_ROWS * 2 > WIDE ? GEMM_ROWS * 2 : WIDE];
+  UNROLL for (int i = 0; i < rows * vectors; i++) acc[i] = v_set1(0);
+  if (loads) tile_read(rows, vectors, c, c_stride, part, acc);
+  else if (vectors == 2 && depth > 2 * GEMM_LINE) tile_prefetch(rows, vectors, c, c_stride);
+  // A line or two with each k: many at once would keep the loads of what is multiplied waiting.
+  if (vectors > 1 && block->fetches == FETCH_ALL) tile_multiply(rows, vectors, FETCH_ALL, block, a, b, acc);
+  else if (vectors == 2 && block->fetches == FETCH_HALF) tile_multiply(rows, vectors, FETCH_HALF, block, a, b, acc);
+  else tile_multiply(rows, vectors, FETCH_NOTHING, block, a, b, acc);
   if (block->last) gemm_epilogue(rows, vectors, &g->epilogue, acc, row, column, part);
   tile_write(rows, vectors, acc, part, c, c_stride);
 }
@@ -141,54 +162,66 @@ static void few_rows(const k_block *block, ptrdiff_t row, ptrdiff_t rows, ptrdif
   }
 }
 
-/// Rows [row, end) of a block against all columns: tiles of nearly equal height under GEMM_ROWS. While a panel is
-/// multiplied, the next one comes into the second cache.
+/// Rows [row, end) of a block against all columns: tiles of nearly equal height under GEMM_ROWS. While the first steps
+/// multiply a panel, the next one comes.
 static void many_rows(
   k_block *block, ptrdiff_t row, ptrdiff_t end, ptrdiff_t column, ptrdiff_t column_end, bool fetches_rows) {
   const ptrdiff_t first = column;
   const ptrdiff_t steps = (end - row + GEMM_ROWS - 1) / GEMM_ROWS;
   const ptrdiff_t height = (end - row) / steps, taller = (end - row) % steps;
-  const ptrdiff_t share = (PANEL + steps - 1) / steps, panel_size = block->gemm->k * PANEL;
+  const ptrdiff_t panel_size = block->gemm->k * PANEL;
   const float *b = block->gemm->b_packed + block->k_begin * PANEL;
   const float *after = b + column / PANEL * panel_size + (block->last ? 0 : block->depth * PANEL);
   for (; column < column_end; column += PANEL) {
     const ptrdiff_t columns = least(PANEL, column_end - column);
-    const float *next = column + PANEL < column_end ? b + (column / PANEL + 1) * panel_size : after;
+    const float *panel = b + column / PANEL * panel_size;
+    const float *next = column + PANEL < column_end ? panel + panel_size : after;
     block->fetches_rows = fetches_rows && column == first;
     ptrdiff_t r = row;
     for (ptrdiff_t step = 0; step < steps; step++) {
       const ptrdiff_t rows = height + (step < taller);
-      block->fetched = next + step * share * GEMM_LINE;
-      block->fetched_lines = steps > 1 && step * share < PANEL ? share : 0;
+      if (steps > 1) {
+        block->fetches = step < 2 ? FETCH_HALF : FETCH_NOTHING;
+        block->fetched_distance = next - panel + step * block->depth * (PANEL / 2);
+      }
       tiles[rows - 1][columns > VL](block, r, column, columns);
       r += rows;
     }
   }
 }
 
+/// From row to row of a copy: an odd number of cache lines.
+ALWAYS_INLINE ptrdiff_t copied_stride(ptrdiff_t rows) {
+  return ((COPIED_ELEMENTS / rows / GEMM_LINE - 1) | 1) * GEMM_LINE;
+}
+
 /// Lets the block read its A from `copy`.
 static void copy_a(k_block *block, ptrdiff_t rows, float *copy) {
+  const ptrdiff_t stride = copied_stride(rows);
   for (ptrdiff_t i = 0; i < rows; i++) {
-    memcpy(copy + i * COPIED_STRIDE, block->a + i * block->a_row_stride, (size_t)block->depth * sizeof *copy);
+    memcpy(copy + i * stride, block->a + i * block->a_row_stride, (size_t)block->depth * sizeof *copy);
   }
   block->a = copy;
-  block->a_row_stride = COPIED_STRIDE;
+  block->a_row_stride = stride;
 }
 
 /// Rows [row, end) of columns [column, column_end), from the first k to the activation.
 static void row_block(
   const adze_gemm_f32 *g, ptrdiff_t row, ptrdiff_t end, ptrdiff_t column, ptrdiff_t column_end, float *copy) {
-  const ptrdiff_t blocks = most(1, (g->k + GEMM_DEPTH - 1) / GEMM_DEPTH);
+  const ptrdiff_t rows = end - row;
+  const bool once = rows <= GEMM_ROWS, streams = once && rows > 1 && g->n * g->k > STREAM_ELEMENTS;
+  const ptrdiff_t limit = !once ? GEMM_DEPTH : copy ? least(STREAM_DEPTH, copied_stride(rows)) : STREAM_DEPTH;
+  const ptrdiff_t blocks = most(1, (g->k + limit - 1) / limit);
   const ptrdiff_t depth = (g->k + blocks - 1) / blocks;
   for (ptrdiff_t i = 0; i < blocks; i++) {
     const ptrdiff_t k = i * depth;
     k_block block = {
       .gemm = g, .a = g->a + row * g->a_row_stride + k * g->a_column_stride, .a_row_stride = g->a_row_stride,
       .row = row, .k_begin = k, .depth = least(depth, g->k - k), .first = i == 0, .last = i == blocks - 1,
-      .fetched = g->b_packed};
-    if (copy) copy_a(&block, end - row, copy);
-    if (end - row <= 4) few_rows(&block, row, end - row, column, column_end);
-    else many_rows(&block, row, end, column, column_end, !copy && g->a_column_stride == 1);
+      .fetches = streams ? FETCH_ALL : FETCH_NOTHING, .fetched_distance = STREAM_DISTANCE};
+    if (copy) copy_a(&block, rows, copy);
+    if (rows <= 4) few_rows(&block, row, rows, column, column_end);
+    else many_rows(&block, row, end, column, column_end, !once && !copy && g->a_column_stride == 1);
   }
   const adze_epilogue_f32 *e = &g->epilogue;
   if (!e->activation) return;
@@ -206,8 +239,8 @@ void KERNEL(gemm_f32)(
   const bool copies = g->a_column_stride == 1 && g->a_row_stride % CLASHING_STRIDE == 0 && row_end - row_begin > 4
     && column_end - column_begin > 2 * PANEL;
   const ptrdiff_t rows = copies ? COPIED_ROWS : GEMM_BLOCK_ROWS;
-  const ptrdiff_t columns = g->k > GEMM_DEPTH && row_end - row_begin > 4 ? GEMM_BLOCK_COLUMNS : column_end;
-  _Alignas(64) float copy[COPIED_ROWS * COPIED_STRIDE];
+  const ptrdiff_t columns = g->k > GEMM_DEPTH && row_end - row_begin > GEMM_ROWS ? GEMM_BLOCK_COLUMNS : column_end;
+  _Alignas(64) float copy[COPIED_ELEMENTS];
   for (ptrdiff_t row = row_begin; row < row_end; row += rows) {
     const ptrdiff_t end = least(row + rows, row_end);
     for (ptrdiff_t column = column_begin; column < column_end; column += columns) {
