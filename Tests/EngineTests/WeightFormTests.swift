@@ -191,7 +191,8 @@ import Testing
     return builder
   }
 
-  /// The form for many rows is kept for fewer unless another one is clearly faster there.
+  /// The form for many rows is kept for fewer unless another one is clearly faster there; it is the dense one unless
+  /// another one is clearly faster.
   @Test func choiceFollowsTheTimes() {
     let classes = WeightChoice.rowClasses.count
     let even = [Int](repeating: 100, count: classes)
@@ -199,7 +200,8 @@ import Testing
       WeightChoice(fastestOf: [.dense, .sparse], times: [even, sparse]).kinds
     }
     #expect(choice(even.map { $0 + 1 }) == even.map { _ in .dense })
-    #expect(choice(even.map { $0 - 1 }) == even.map { _ in .sparse })
+    #expect(choice(even.map { $0 - 4 }) == even.map { _ in .dense })
+    #expect(choice(even.map { $0 - 6 }) == even.map { _ in .sparse })
     #expect(
       choice([200] + even.dropFirst().map { $0 / 2 }) == [.dense] + even.dropFirst().map { _ in .sparse })
     #expect(choice([105] + even.dropFirst().map { $0 / 2 }) == even.map { _ in .sparse })

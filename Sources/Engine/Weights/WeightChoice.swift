@@ -18,10 +18,12 @@ struct WeightChoice: Sendable, Hashable {
   /// From the time that each form took for each row class, `times[form][class]`.
   ///
   /// The form that is best for many rows is packed in any case; another one only where it is faster by more than
-  /// what it costs in memory.
+  /// what it costs in memory. The first form, the dense one, stays best where no other is clearly faster, so that a doubtful
+  /// measurement makes no model slower.
   init(fastestOf kinds: [WeightFormKind], times: [[Int]]) {
     func fastest(_ row: Int) -> Int { kinds.indices.min { times[$0][row] < times[$1][row] } ?? 0 }
-    let main = fastest(Self.rowClasses.count - 1)
+    let most = Self.rowClasses.count - 1
+    let main = times[fastest(most)][most] * 20 < times[0][most] * 19 ? fastest(most) : 0
     self.kinds = Self.rowClasses.indices.map { row in
       let best = fastest(row)
       return times[best][row] * 10 < times[main][row] * 9 ? kinds[best] : kinds[main]
