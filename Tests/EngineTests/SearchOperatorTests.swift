@@ -59,6 +59,25 @@ import Testing
     #expect(try OperatorRunner.run("Hardmax", [x]) == [floats([2, 3], [0, 1, 0, 1, 0, 0])])
   }
 
+  /// Labels that are not in the result are added up in the order of the equation: other orders round otherwise.
+  @Test func einsumAddsInTheOrderOfItsEquation() throws {
+    let extents = [5, 6, 7]
+    let count = extents.reduce(1, *)
+    let left = (0..<count).map { Float(($0 &* 2_654_435_761) % 1999) / 7 - 141 }
+    let right = (0..<count).map { Float(($0 &* 40_503) % 997) / 3 - 166 }
+    var (pairs, singles) = (Float(0), Float(0))
+    for index in 0..<count {
+      pairs += left[index] * right[index]
+      singles += left[index]
+    }
+    let shape = Shape(extents)
+    let tensors = [try Tensor(shape: shape, left), try Tensor(shape: shape, right)]
+    let products = try OperatorRunner.run("Einsum", tensors, ["equation": .string("abc,abc->")])
+    #expect(products == [floats([], [pairs])])
+    let sum = try OperatorRunner.run("Einsum", [tensors[0]], ["equation": .string("abc->")])
+    #expect(sum == [floats([], [singles])])
+  }
+
   @Test func einsum() throws {
     let a = floats([2, 2], [1, 2, 3, 4])
     let b = floats([2, 2], [5, 6, 7, 8])

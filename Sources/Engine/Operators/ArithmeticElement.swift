@@ -51,8 +51,15 @@ extension ArithmeticElement where Self: BinaryFloatingPoint {
   @inline(__always) static func wrappingSubtract(_ a: Self, _ b: Self) -> Self { a - b }
   @inline(__always) static func wrappingMultiply(_ a: Self, _ b: Self) -> Self { a * b }
   @inline(__always) static func divide(_ a: Self, _ b: Self) -> Self { a / b }
-  @inline(__always) static func lesser(_ a: Self, _ b: Self) -> Self { a.isNaN || a < b ? a : b }
-  @inline(__always) static func greater(_ a: Self, _ b: Self) -> Self { a.isNaN || a > b ? a : b }
+  // Two selections, which need no jump that random data make a guess of.
+  @inline(__always) static func lesser(_ a: Self, _ b: Self) -> Self {
+    let smaller = a < b ? a : b
+    return a.isNaN ? a : smaller
+  }
+  @inline(__always) static func greater(_ a: Self, _ b: Self) -> Self {
+    let larger = a > b ? a : b
+    return a.isNaN ? a : larger
+  }
   var asDouble: Double { Double(self) }
   init(saturating value: Double) { self = Self(value) }
 }

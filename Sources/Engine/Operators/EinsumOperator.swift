@@ -40,18 +40,41 @@ struct EinsumOperator<Element: ArithmeticElement>: ShapedOperator {
     ) { operands, range in
       let result: UnsafeMutablePointer<Element> = operands.output()
       for position in range {
-        var total = Element.zero
-        for step in 0..<plan.sumCount {
-          var product = Element.one
-          for input in 0..<plan.inputCount {
-            let offset = plan.outputOffset(position, input) + plan.sumOffset(step, input)
-            product = Element.wrappingMultiply(product, operands.input(input, as: Element.self)[offset])
-          }
-          total = Element.wrappingAdd(total, product)
-        }
-        result[position] = total
+        result[position] =
+          plan.inputCount == 2 ? Self.pairs(plan, operands, position) : Self.sum(plan, operands, position)
       }
     }
+  }
+
+  /// One output element of any number of inputs.
+  @inline(__always)
+  private static func sum(_ plan: EinsumPlan, _ operands: KernelOperands, _ position: Int) -> Element {
+    var total = Element.zero
+    for step in 0..<plan.sumCount {
+      var product = Element.one
+      for input in 0..<plan.inputCount {
+        let offset = plan.outputOffset(position, input) + plan.sumOffset(step, input)
+        product = Element.wrappingMultiply(product, operands.input(input, as: Element.self)[offset])
+      }
+      total = Element.wrappingAdd(total, product)
+    }
+    return total
+  }
+
+  /// One output element of two inputs, whose places are found once for each walk along the last label of the sum.
+  @inline(__always)
+  private static func pairs(_ plan: EinsumPlan, _ operands: KernelOperands, _ position: Int) -> Element {
+    var total = Element.zero
+    let (aStep, bStep) = (plan.lastSumStride(0), plan.lastSumStride(1))
+    let (aStart, bStart) = (plan.outputOffset(position, 0), plan.outputOffset(position, 1))
+    for first in stride(from: 0, to: plan.sumCount, by: plan.lastSumExtent) {
+      let a = operands.input(0, as: Element.self) + aStart + plan.sumOffset(first, 0)
+      let b = operands.input(1, as: Element.self) + bStart + plan.sumOffset(first, 1)
+      for step in 0..<plan.lastSumExtent {
+        total = Element.wrappingAdd(total, Element.wrappingMultiply(a[step * aStep], b[step * bStep]))
+      }
+    }
+    return total
   }
 }
 
@@ -85,7 +108,14 @@ private struct EinsumPlan: Sendable {
       strides.append(own)
     }
     let outputAxes = Self.axes(equation.output, rank: output.rank)
-    let sumAxes = extents.keys.filter { !outputAxes.contains($0) }
+    // In the order of the equation, so that every process adds in the same order.
+    var sumAxes: [Axis] = []
+    for (term, shape) in zip(equation.inputs, inputs) {
+      for axis in Self.axes(term, rank: shape.rank)
+      where !outputAxes.contains(axis) && !sumAxes.contains(axis) {
+        sumAxes.append(axis)
+      }
+    }
     outputExtents = output.dimensions
     outputStrides = strides.map { own in outputAxes.map { own[$0] ?? 0 } }
     sumExtents = sumAxes.map { extents[$0] ?? 1 }
@@ -99,6 +129,10 @@ private struct EinsumPlan: Sendable {
     let middle = (0..<spread).map { Axis.spread(spread - $0) }
     return Array(labels[..<term.ellipsisPosition]) + middle + Array(labels[term.ellipsisPosition...])
   }
+
+  /// Extent of the last label of the sum; 1 when there is none.
+  var lastSumExtent: Int { max(1, sumExtents.last ?? 1) }
+  func lastSumStride(_ input: Int) -> Int { sumStrides[input].last ?? 0 }
 
   @inline(__always)
   func outputOffset(_ position: Int, _ input: Int) -> Int {
