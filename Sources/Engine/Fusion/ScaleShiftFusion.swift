@@ -8,15 +8,16 @@ extension Fusion {
     var patch = GraphPatch("join scales and shifts", for: graph)
     var changes = 0
     for (index, node) in graph.nodes.enumerated() where node.op == "BatchNormalization" {
-      guard let values = try scaleAndShift(node, view) else { continue }
+      guard let affine = affine(node, view) else { continue }
       let name = graph[node.outputs[0]].name
-      let channels = Shape([values.scale.count])
+      let channels = Shape([affine.scale.count])
       var fused = node
       fused.op = FusedOperator.scaleShift
       fused.attributes = [:]
       fused.inputs = [
-        node.inputs[0], patch.addConstant(name + "_scale", try Tensor(shape: channels, values.scale)),
-        patch.addConstant(name + "_shift", try Tensor(shape: channels, values.shift)),
+        node.inputs[0],
+        patch.addConstant(name + "_scale", try Tensor(shape: channels, affine.scale.map(Float.init))),
+        patch.addConstant(name + "_shift", try Tensor(shape: channels, affine.shift().map(Float.init))),
       ]
       patch.replace(index, with: fused)
       changes += 1
@@ -25,23 +26,10 @@ extension Fusion {
     return changes
   }
 
-  private static func scaleAndShift(
-    _ node: Node, _ view: FusionView
-  ) throws -> (scale: [Float], shift: [Float])? {
-    let attributes = try BatchNormalizationAttributes(node)
-    guard !attributes.isTraining, view.element(node.outputs[0]) == .float32,
-      view.type(node.inputs[0])?.dimensions?.count ?? 0 > 1
+  private static func affine(_ node: Node, _ view: FusionView) -> ChannelAffine? {
+    guard view.element(node.outputs[0]) == .float32, view.type(node.inputs[0])?.dimensions?.count ?? 0 > 1,
+      node.inputs.dropFirst().allSatisfy({ view.element($0) == .float32 })
     else { return nil }
-    var parameters: [[Double]] = []
-    for input in node.inputs[1..<5] {
-      guard let tensor = view.constant(input), tensor.type == .float32 else { return nil }
-      parameters.append(tensor.array(of: Float.self).map(Double.init))
-    }
-    let (scale, bias, mean, variance) = (parameters[0], parameters[1], parameters[2], parameters[3])
-    guard parameters.allSatisfy({ $0.count == scale.count }) else { return nil }
-    let factors = scale.indices.map {
-      scale[$0] / (variance[$0] + Double(attributes.epsilon)).squareRoot()
-    }
-    return (factors.map(Float.init), factors.indices.map { Float(bias[$0] - mean[$0] * factors[$0]) })
+    return ChannelAffine(node, view.graph, view.uses)
   }
 }

@@ -116,7 +116,8 @@ private struct BatchNormalizationFolding {
     let result = graph.nodes[normalization].outputs[0]
     var merged = graph.nodes[product]
     let weightName = graph[merged.inputs[1]].name
-    let shift = try affine.shift(bias: bias, betaOfGemm: layout.beta).tensor(of: weight.type)
+    let added = bias.map { $0.values.map { layout.beta * $0 } }
+    let shift = try ChannelValues(affine.shift(after: added)).tensor(of: weight.type)
     merged.inputs[1] = patch.constant(ownWeight, weightName, layout.scaled(weight, by: affine.scale))
     let biasID = patch.constant(ownBias, "\(weightName)_bias", shift)
     if layout.kind == .matMul {
@@ -175,39 +176,6 @@ private struct ChannelValues {
     } catch {
       throw .invalidGraph(reason: "fold BatchNormalization: \(error)")
     }
-  }
-}
-
-/// A BatchNormalization as `scale * x + offset` for each channel.
-private struct ChannelAffine {
-  let scale: [Double]
-  private let mean: [Double]
-  private let offset: [Double]
-
-  init?(_ node: Node, _ graph: Graph, _ uses: GraphUses) {
-    guard node.inputs.count == 5, (node.attributes.int("training_mode") ?? 0) == 0,
-      node.outputs.dropFirst().allSatisfy(\.isNone)
-    else { return nil }
-    var parameters: [[Double]] = []
-    for input in node.inputs.dropFirst() {
-      guard let values = uses.constant(input, in: graph)?.doubles else { return nil }
-      parameters.append(values)
-    }
-    let count = parameters[0].count
-    if parameters.contains(where: { $0.count != count }) { return nil }
-    let epsilon = Double(node.attributes.float("epsilon") ?? 1e-5)
-    scale = zip(parameters[0], parameters[3]).map { $0 / ($1 + epsilon).squareRoot() }
-    offset = parameters[1]
-    mean = parameters[2]
-    if scale.contains(where: { !$0.isFinite }) { return nil }
-  }
-
-  /// The bias after folding: `(beta * bias - mean) * scale + offset`.
-  func shift(bias: ChannelValues?, betaOfGemm beta: Double) -> ChannelValues {
-    ChannelValues(
-      scale.indices.map { channel in
-        (beta * (bias?.values[channel] ?? 0) - mean[channel]) * scale[channel] + offset[channel]
-      })
   }
 }
 
