@@ -38,6 +38,17 @@ struct LocalResponseNormalization: ShapedOperator {
   }
 }
 
+extension LRNAttributes {
+  /// Makes of sums of squares what x is multiplied by: (bias + alpha / size * sum) ^ -beta, as exp(-beta * log).
+  func factors(_ sums: UnsafeMutablePointer<Float>, count: Int) {
+    let table = Kernels.current
+    table.affine_f32(sums, sums, count, alpha / Float(size), bias)
+    table.log_f32(sums, sums, count, 0, 0)
+    table.affine_f32(sums, sums, count, -beta, 0)
+    table.exp_f32(sums, sums, count, 0, 0)
+  }
+}
+
 /// `LRN` in float32: a stretch of all channels' planes at a time, so that neighbours are still in the cache.
 struct VectorLocalResponseNormalization: ShapedOperator {
   private static let stretch = 512
@@ -63,7 +74,7 @@ struct VectorLocalResponseNormalization: ShapedOperator {
     }
   }
 
-  /// x / (bias + alpha / size * squares) ^ beta, the power as exp(-beta * log).
+  /// x / (bias + alpha / size * squares) ^ beta.
   private func normalize(
     _ operands: KernelOperands, start: Int, channel: Int, of channels: Int, plane: Int, count: Int
   ) {
@@ -80,10 +91,7 @@ struct VectorLocalResponseNormalization: ShapedOperator {
       table.mul_f32(1, count, row, 0, 1, row, 0, 1, square, 0)
       table.add_f32(1, count, sum, 0, 1, square, 0, 1, sum, 0)
     }
-    table.affine_f32(sum, sum, count, attributes.alpha / Float(attributes.size), attributes.bias)
-    table.log_f32(sum, sum, count, 0, 0)
-    table.affine_f32(sum, sum, count, -attributes.beta, 0)
-    table.exp_f32(sum, sum, count, 0, 0)
+    attributes.factors(sum, count: count)
     let y: UnsafeMutablePointer<Float> = operands.output() + start + channel * plane
     table.mul_f32(1, count, x + channel * plane, 0, 1, sum, 0, 1, y, 0)
   }

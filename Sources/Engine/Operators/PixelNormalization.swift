@@ -62,7 +62,7 @@ struct PixelResponseNormalization: ShapedOperator {
     }
   }
 
-  /// x / (bias + alpha / size * squares) ^ beta, the power as exp(-beta * log).
+  /// x / (bias + alpha / size * squares) ^ beta.
   private func normalize(_ operands: KernelOperands, start: Int, pixels: Int, channels: Int) {
     let table = Kernels.current
     let (size, gap) = (attributes.size, attributes.size - 1)
@@ -76,10 +76,7 @@ struct PixelResponseNormalization: ShapedOperator {
     table.mul_f32(pixels, channels, x, channels, 1, x, channels, 1, square + before, pitch)
     sum.update(repeating: 0, count: count)
     for shift in 0..<size { table.add_f32(1, count, sum, 0, 1, square + shift, 0, 1, sum, 0) }
-    table.affine_f32(sum, sum, count, attributes.alpha / Float(size), attributes.bias)
-    table.log_f32(sum, sum, count, 0, 0)
-    table.affine_f32(sum, sum, count, -attributes.beta, 0)
-    table.exp_f32(sum, sum, count, 0, 0)
+    attributes.factors(sum, count: count)
     table.mul_f32(pixels, channels, x, channels, 1, sum, pitch, 1, operands.output() + start, channels)
   }
 }
