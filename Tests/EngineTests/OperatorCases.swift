@@ -23,6 +23,12 @@ struct OperatorCase: Sendable, CustomTestStringConvertible {
     self.attributes = attributes
   }
 
+  /// Named after the types of its inputs.
+  init(_ op: OperatorName, _ inputs: [Tensor?], _ expected: Tensor, _ attributes: Attributes = [:]) {
+    let name = inputs.map { $0.map { "\($0.type.name)\($0.shape)" } ?? "-" }.joined(separator: ", ")
+    self.init(name, op, inputs, expected, attributes)
+  }
+
   var testDescription: String { "\(op): \(name)" }
 }
 

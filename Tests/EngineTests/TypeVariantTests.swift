@@ -5,22 +5,6 @@ import Testing
 
 /// Element types that operators take besides float32, and operands that are known only when the model runs.
 @Suite struct TypeVariantTests {
-  struct Row: Sendable, CustomTestStringConvertible {
-    let op: OperatorName
-    let inputs: [Tensor?]
-    let attributes: Attributes
-    let output: Tensor
-
-    init(_ op: OperatorName, _ inputs: [Tensor?], _ output: Tensor, _ attributes: Attributes = [:]) {
-      self.op = op
-      self.inputs = inputs
-      self.attributes = attributes
-      self.output = output
-    }
-
-    var testDescription: String { "\(op) \(inputs.map { $0?.type.name ?? "-" })" }
-  }
-
   private static func typed<Element: TensorElement>(_ shape: Shape, _ values: [Element]) -> Tensor {
     try! Tensor(shape: shape, values)
   }
@@ -31,25 +15,25 @@ import Testing
     try! Tensor(shape: [values.count], strings: values)
   }
 
-  static let types: [Row] = [
+  static let types: [OperatorCase] = [
     // Floats of different widths beside each other.
-    Row(
+    OperatorCase(
       "BatchNormalization",
       [floats([1, 1, 2], [4, 8]), floats([1], [2]), floats([1], [1]), halves(2), halves(1)],
       floats([1, 1, 2], [5, 13]), ["epsilon": .float(0)]),
-    Row(
+    OperatorCase(
       "BatchNormalization",
       [typed([1, 1, 2], [4.0, 8.0]), floats([1], [2]), floats([1], [1]), doubles(2), doubles(1)],
       typed([1, 1, 2], [5.0, 13.0]), ["epsilon": .float(0)]),
-    Row("Pow", [floats([2], [2, 3]), halves(3, 2)], floats([2], [8, 9])),
-    Row("Pow", [halves(2, 3), floats([2], [3, 2])], halves(8, 9)),
-    Row(
+    OperatorCase("Pow", [floats([2], [2, 3]), halves(3, 2)], floats([2], [8, 9])),
+    OperatorCase("Pow", [halves(2, 3), floats([2], [3, 2])], halves(8, 9)),
+    OperatorCase(
       "GridSample", [floats([1, 1, 1, 2], [1, 3]), typed([1, 1, 1, 2], [0, 0] as [Float16])],
       floats([1, 1, 1, 1], [2])),
-    Row(
+    OperatorCase(
       "GridSample", [typed([1, 1, 1, 2], [1, 3] as [Int32]), floats([1, 1, 1, 2], [0, 0])],
       typed([1, 1, 1, 1], [2] as [Int32])),
-    Row(
+    OperatorCase(
       "QLinearMatMul",
       [
         typed([1, 2], [3, 4] as [UInt8]), typed([], [0.5 as Float16]), typed([], [1 as UInt8]),
@@ -57,33 +41,36 @@ import Testing
         typed([], [1 as Float16]), typed([], [10 as UInt8]),
       ], typed([1, 1], [14] as [UInt8])),
     // Integers.
-    Row(
+    OperatorCase(
       "Shrink", [typed([4], [-3, 0, 1, 4] as [Int8])], typed([4], [-2, 0, 0, 3] as [Int8]),
       ["lambd": .float(1.5), "bias": .float(1)]),
-    Row("Erf", [typed([3], [-9, 0, 9] as [Int32])], typed([3], [-1, 0, 1] as [Int32])),
-    Row(
+    OperatorCase("Erf", [typed([3], [-9, 0, 9] as [Int32])], typed([3], [-1, 0, 1] as [Int32])),
+    OperatorCase(
       "HannWindow", [scalar(4)], typed([4], [0, 0, 1, 0] as [UInt8]), ["output_datatype": .int(2)]),
-    Row("Cast", [texts("100.5", "-7")], typed([2], [100, -7] as [Int32]), ["to": .int(6)]),
-    Row("Cast", [try! Tensor(type: .bfloat16, shape: [1])], texts("0.0"), ["to": .int(8)]),
+    OperatorCase("Cast", [texts("100.5", "-7")], typed([2], [100, -7] as [Int32]), ["to": .int(6)]),
+    OperatorCase("Cast", [try! Tensor(type: .bfloat16, shape: [1])], texts("0.0"), ["to": .int(8)]),
     // Strings.
-    Row("Pad", [texts("a", "b"), ints(1, 1)], texts("", "a", "b", "")),
-    Row("Pad", [texts("a", "b"), ints(1, 1)], texts("b", "a", "b", "a"), ["mode": .string("reflect")]),
-    Row(
+    OperatorCase("Pad", [texts("a", "b"), ints(1, 1)], texts("", "a", "b", "")),
+    OperatorCase(
+      "Pad", [texts("a", "b"), ints(1, 1)], texts("b", "a", "b", "a"), ["mode": .string("reflect")]),
+    OperatorCase(
       "OneHot", [ints(1, 0), scalar(2), texts("no", "yes")],
       try! Tensor(
         shape: [2, 2], strings: ["no", "yes", "yes", "no"])),
-    Row("OneHot", [halves(1), scalar(2), typed([2], [0, 1] as [Int8])], typed([1, 2], [0, 1] as [Int8])),
-    Row("Unique", [halves(3, 1, 3)], halves(1, 3)),
+    OperatorCase(
+      "OneHot", [halves(1), scalar(2), typed([2], [0, 1] as [Int8])], typed([1, 2], [0, 1] as [Int8])),
+    OperatorCase("Unique", [halves(3, 1, 3)], halves(1, 3)),
     // What is not a number stays so.
-    Row("HardSigmoid", [doubles(.nan, 9)], doubles(.nan, 1)),
+    OperatorCase("HardSigmoid", [doubles(.nan, 9)], doubles(.nan, 1)),
     // Backwards from before the axis: its first element.
-    Row("Slice", [floats([3], [1, 2, 3]), ints(-9), ints(-9), ints(0), ints(-1)], floats([1], [1])),
+    OperatorCase(
+      "Slice", [floats([3], [1, 2, 3]), ints(-9), ints(-9), ints(0), ints(-1)], floats([1], [1])),
   ]
 
-  @Test(arguments: types) func computes(_ row: Row) throws {
+  @Test(arguments: types) func computes(_ row: OperatorCase) throws {
     let output = try OperatorRunner.run(row.op, row.inputs, row.attributes)[0]
-    #expect(output.type == row.output.type && output.shape == row.output.shape)
-    #expect(output == row.output || Self.isSame(output, row.output), "\(output)")
+    #expect(output.type == row.expected.type && output.shape == row.expected.shape)
+    #expect(output == row.expected || Self.isSame(output, row.expected), "\(output)")
   }
 
   private static func isSame(_ left: Tensor, _ right: Tensor) -> Bool {
@@ -94,15 +81,15 @@ import Testing
   }
 
   /// The shape of the output follows without the second input, or from its shape alone; the computation needs it.
-  static let lateInputs: [Row] = [
-    Row("ReduceSum", [floats([2], [1, 2]), ints(0)], floats([], [3]), ["keepdims": .int(0)]),
-    Row("ReduceMax", [floats([], [4]), ints([0], [])], floats([], [4])),
-    Row("Split", [floats([2], [1, 2]), ints(2)], floats([2], [1, 2])),
-    Row("Pad", [floats([0, 1], []), ints(0, 0, 0, 0)], floats([0, 1], [])),
+  static let lateInputs: [OperatorCase] = [
+    OperatorCase("ReduceSum", [floats([2], [1, 2]), ints(0)], floats([], [3]), ["keepdims": .int(0)]),
+    OperatorCase("ReduceMax", [floats([], [4]), ints([0], [])], floats([], [4])),
+    OperatorCase("Split", [floats([2], [1, 2]), ints(2)], floats([2], [1, 2])),
+    OperatorCase("Pad", [floats([0, 1], []), ints(0, 0, 0, 0)], floats([0, 1], [])),
   ]
 
-  @Test(arguments: lateInputs) func inputsKnownOnlyInTheRun(_ row: Row) throws {
-    #expect(try OperatorRunner.run(row.op, row.inputs, row.attributes) == [row.output])
+  @Test(arguments: lateInputs) func inputsKnownOnlyInTheRun(_ row: OperatorCase) throws {
+    #expect(try OperatorRunner.run(row.op, row.inputs, row.attributes) == [row.expected])
   }
 
   /// Exact integer convolution over three axes, with padding that stands for the zero point.
