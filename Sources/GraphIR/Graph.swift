@@ -28,6 +28,12 @@ public struct Value: Sendable {
     self.type = type
     self.constant = constant
   }
+
+  /// A value that `constant` is.
+  public init(name: String, constant: Tensor) {
+    self.init(
+      name: name, type: .tensor(TensorType(constant.type, shape: constant.shape)), constant: constant)
+  }
 }
 
 /// What a file says about a value beyond its type; carried through to exports.

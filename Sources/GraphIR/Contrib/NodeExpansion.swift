@@ -75,10 +75,7 @@ struct NodeExpansion {
   }
 
   mutating func constant(_ tensor: Tensor) -> ValueID {
-    inference.addValue(
-      Value(
-        name: names.next("\(label)_constant"), type: .tensor(TensorType(tensor.type, shape: tensor.shape)),
-        constant: tensor))
+    inference.addValue(Value(name: names.next("\(label)_constant"), constant: tensor))
   }
 
   /// A vector of int64.

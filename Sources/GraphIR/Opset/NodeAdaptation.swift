@@ -91,10 +91,7 @@ struct NodeAdaptation {
 
   /// A new constant value, called after the node.
   mutating func addConstant(_ tensor: Tensor, _ suffix: String) -> ValueID {
-    graph.addValue(
-      Value(
-        name: names.next("\(label)_\(suffix)"),
-        type: .tensor(TensorType(tensor.type, shape: tensor.shape)), constant: tensor))
+    graph.addValue(Value(name: names.next("\(label)_\(suffix)"), constant: tensor))
   }
 
   mutating func addConstant(_ integers: [Int], _ suffix: String) throws(GraphError) -> ValueID {

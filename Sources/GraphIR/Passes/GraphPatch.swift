@@ -42,8 +42,7 @@ public struct GraphPatch {
 
   /// Adds a constant under `name`, made unique.
   public mutating func addConstant(_ name: String, _ tensor: Tensor) -> ValueID {
-    addValue(
-      Value(name: name, type: .tensor(TensorType(tensor.type, shape: tensor.shape)), constant: tensor))
+    addValue(Value(name: name, constant: tensor))
   }
 
   /// Makes `value` a constant with these elements. A node that gave it must be removed by the same patch.

@@ -33,10 +33,7 @@ struct NodeEmitter {
   }
 
   mutating func constant(_ tensor: Tensor) -> ValueID {
-    graph.addValue(
-      Value(
-        name: names.next("\(label)/constant"), type: .tensor(TensorType(tensor.type, shape: tensor.shape)),
-        constant: tensor))
+    graph.addValue(Value(name: names.next("\(label)/constant"), constant: tensor))
   }
 
   mutating func constant(_ integers: [Int]) throws(GraphError) -> ValueID {
