@@ -86,8 +86,8 @@ struct AttentionOperator: ShapedOperator {
     }
     let head = AttentionHead(
       attributes: attributes, scale: attributes.scale ?? 1 / Float(q.size).squareRoot(), q: q, key: key,
-      value: value, output: output, mask: mask, pastLength: request.optionalInput(4)?.shape[2] ?? 0,
-      hasLengths: request.hasInput(6))
+      value: value, output: output, mask: mask,
+      visible: VisibleKeys(request, attributes, keys: keys, mask: mask))
     var own = ScratchLayout()
     phases.append(
       request.hasOutput(3) ? try shown(head, &own) : try streamed(head, &own, threads: request.threads))
@@ -137,20 +137,69 @@ struct AttentionHead {
   let value: AttentionCache
   let output: HeadLayout
   let mask: AttentionMask?
-  let pastLength: Int
-  let hasLengths: Bool
+  let visible: VisibleKeys
 
   /// The head of keys and values that query head `head` reads.
   @inline(__always) func sharedHead(_ head: Int) -> Int { head / (q.heads / key.layout.heads) }
 
+  /// Places for the packed keys and values of one head in a thread's scratch memory.
+  func packedPlaces(_ scratch: inout ScratchLayout) throws -> (keys: Int, values: Int) {
+    let (keys, size) = (key.layout.length, value.layout.size)
+    return (
+      try scratch.add(floats: adze_gemm_f32_packed_count(Kernels.table, q.size, keys)),
+      try scratch.add(floats: adze_gemm_f32_packed_count(Kernels.table, keys, size))
+    )
+  }
+
+  /// Panels of a product with so many columns.
+  static func panels(_ columns: Int) -> Int {
+    let panel = Kernels.current.gemm_f32_panel
+    return (columns + panel - 1) / panel
+  }
+
+  /// Packs the first `count` keys that head `head` reads.
+  func packKeys(
+    _ operands: KernelOperands, batch: Int, head: Int, count: Int, to packed: UnsafeMutablePointer<Float>
+  ) {
+    Kernels.current.pack_b_f32(
+      key.readable(operands) + key.layout.offset(batch, sharedHead(head)), 1, key.layout.step, q.size, count,
+      packed, 0, Self.panels(count))
+  }
+
+  /// Packs the values of `keys`.
+  func packValues(
+    _ operands: KernelOperands, batch: Int, head: Int, keys: Range<Int>,
+    to packed: UnsafeMutablePointer<Float>
+  ) {
+    let layout = value.layout
+    Kernels.current.pack_b_f32(
+      value.readable(operands) + layout.offset(batch, sharedHead(head)) + keys.lowerBound * layout.step,
+      layout.step, 1, keys.count, layout.size, packed, 0, Self.panels(layout.size))
+  }
+}
+
+/// How many keys a query sees: as many as the mask covers, as the batch's length (input 6) says, and if attention is causal,
+/// those up to its own place.
+struct VisibleKeys {
+  private let keys: Int
+  private let pastLength: Int
+  private let hasLengths: Bool
+  private let isCausal: Bool
+
+  init(_ request: PrepareRequest, _ attributes: AttentionAttributes, keys: Int, mask: AttentionMask?) {
+    self.keys = min(keys, mask?.keys ?? Int.max)
+    pastLength = request.optionalInput(4)?.shape[2] ?? 0
+    hasLengths = request.hasInput(6)
+    isCausal = attributes.isCausal
+  }
+
   /// The keys that any query of `batch` sees.
-  @inline(__always) func visibleKeys(_ operands: KernelOperands, batch: Int) -> Int {
-    let keys = min(key.layout.length, mask?.keys ?? Int.max)
-    return hasLengths ? min(max(operands.input(6, as: Int.self)[batch], 0), keys) : keys
+  @inline(__always) func count(_ operands: KernelOperands, batch: Int) -> Int {
+    hasLengths ? min(max(operands.input(6, as: Int.self)[batch], 0), keys) : keys
   }
 
   /// How many of `visible` keys query `query` sees.
-  @inline(__always) func visibleKeys(_ visible: Int, query: Int) -> Int {
-    attributes.isCausal ? min(visible, pastLength + query + 1) : visible
+  @inline(__always) func count(of visible: Int, query: Int) -> Int {
+    isCausal ? min(visible, pastLength + query + 1) : visible
   }
 }

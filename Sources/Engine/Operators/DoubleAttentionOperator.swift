@@ -15,11 +15,12 @@ struct DoubleAttentionOperator: ShapedOperator {
     let value = DoubleCache(
       own: try HeadLayout(try request.input(2).shape, heads: attributes.keyHeads), input: 2, past: 5,
       pastLength: pastLength)
+    let mask = try request.optionalInput(3).map { try AttentionMask($0, input: 3) }
     let head = DoubleAttentionHead(
       attributes: attributes, scale: attributes.scale.map(Double.init) ?? 1 / Double(q.size).squareRoot(),
       q: q, key: key, value: value, output: try HeadLayout(try request.output().shape, heads: q.heads),
-      mask: try request.optionalInput(3).map { try AttentionMask($0, input: 3) },
-      hasLengths: request.hasInput(6), writesScores: request.hasOutput(3))
+      mask: mask, visible: VisibleKeys(request, attributes, keys: key.length, mask: mask),
+      writesScores: request.hasOutput(3))
     var scratch = ScratchLayout()
     // A double takes the room of two floats.
     _ = try scratch.add(floats: 2, key.length)
@@ -71,14 +72,14 @@ private struct DoubleAttentionHead {
   let value: DoubleCache
   let output: HeadLayout
   let mask: AttentionMask?
-  let hasLengths: Bool
+  let visible: VisibleKeys
   let writesScores: Bool
 
   func run(_ operands: KernelOperands, batch: Int, head: Int) {
     let keys = key.length
     let shared = head / (q.heads / key.own.heads)
     let row = operands.threadScratch.assumingMemoryBound(to: Double.self)
-    let visible = hasLengths ? operands.input(6, as: Int.self)[batch] : keys
+    let visible = visible.count(operands, batch: batch)
     for query in 0..<q.length {
       let vector = operands.input(0, as: Double.self) + q.offset(batch, head) + query * q.step
       for place in 0..<keys {
@@ -87,7 +88,9 @@ private struct DoubleAttentionHead {
         for index in 0..<q.size { sum += vector[index] * other[index] }
         row[place] = sum * scale
       }
-      finish(row, operands, batch: batch, head: head, query: query, visible: visible)
+      finish(
+        row, operands, batch: batch, head: head, query: query,
+        seen: self.visible.count(of: visible, query: query))
       let target = operands.output(0, as: Double.self) + output.offset(batch, head) + query * output.step
       target.update(repeating: 0, count: value.own.size)
       for place in 0..<keys {
@@ -100,7 +103,7 @@ private struct DoubleAttentionHead {
   /// Turns the products of one query with all keys into probabilities.
   private func finish(
     _ row: UnsafeMutablePointer<Double>, _ operands: KernelOperands, batch: Int, head: Int, query: Int,
-    visible: Int
+    seen: Int
   ) {
     let keys = key.length
     func show(_ stage: AttentionAttributes.ScoreOutput) {
@@ -115,9 +118,7 @@ private struct DoubleAttentionHead {
     }
     show(.capped)
     mask?.apply(operands, row, batch: batch, head: head, query: query)
-    var end = min(max(visible, 0), mask?.keys ?? keys)
-    if attributes.isCausal { end = min(end, key.pastLength + query + 1) }
-    for place in max(end, 0)..<keys { row[place] = -.infinity }
+    for place in seen..<keys { row[place] = -.infinity }
     show(.masked)
     var top = -Double.infinity
     for place in 0..<keys { top = Double.greater(top, row[place]) }

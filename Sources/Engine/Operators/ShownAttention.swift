@@ -15,29 +15,20 @@ struct ShownAttention {
 
   init(_ head: AttentionHead, _ scratch: inout ScratchLayout) throws {
     self.head = head
-    let (keys, size) = (head.key.layout.length, head.value.layout.size)
-    packedKeys = try scratch.add(floats: adze_gemm_f32_packed_count(Kernels.table, head.q.size, keys))
-    packedValues = try scratch.add(floats: adze_gemm_f32_packed_count(Kernels.table, keys, size))
-    scores = try scratch.add(floats: min(Self.queryBlock, head.q.length), keys)
+    (packedKeys, packedValues) = try head.packedPlaces(&scratch)
+    scores = try scratch.add(floats: min(Self.queryBlock, head.q.length), head.key.layout.length)
   }
 
   func run(_ operands: KernelOperands, batch: Int, head place: Int) {
-    let (q, key, value, output) = (head.q, head.key, head.value, head.output)
-    let keys = key.layout.length
-    let valueSize = value.layout.size
-    let sharedHead = head.sharedHead(place)
+    let (q, output) = (head.q, head.output)
+    let (keys, valueSize) = (head.key.layout.length, head.value.layout.size)
     func scratch(_ offset: Int) -> UnsafeMutablePointer<Float> {
       (operands.threadScratch + offset).assumingMemoryBound(to: Float.self)
     }
-    let panel = Kernels.current.gemm_f32_panel
-    let (keyPanels, valuePanels) = ((keys + panel - 1) / panel, (valueSize + panel - 1) / panel)
-    Kernels.current.pack_b_f32(
-      key.readable(operands) + key.layout.offset(batch, sharedHead), 1, key.layout.step, q.size, keys,
-      scratch(packedKeys), 0, keyPanels)
-    Kernels.current.pack_b_f32(
-      value.readable(operands) + value.layout.offset(batch, sharedHead), value.layout.step, 1, keys,
-      valueSize, scratch(packedValues), 0, valuePanels)
-    let visible = head.visibleKeys(operands, batch: batch)
+    let (keyPanels, valuePanels) = (AttentionHead.panels(keys), AttentionHead.panels(valueSize))
+    head.packKeys(operands, batch: batch, head: place, count: keys, to: scratch(packedKeys))
+    head.packValues(operands, batch: batch, head: place, keys: 0..<keys, to: scratch(packedValues))
+    let visible = head.visible.count(operands, batch: batch)
     var first = 0
     while first < q.length {
       let count = min(Self.queryBlock, q.length - first)
@@ -79,7 +70,7 @@ struct ShownAttention {
     }
     show(.capped, row, operands, batch, place, query)
     head.mask?.apply(operands, row, batch: batch, head: place, query: query)
-    for index in head.visibleKeys(visible, query: query)..<keys { row[index] = -.infinity }
+    for index in head.visible.count(of: visible, query: query)..<keys { row[index] = -.infinity }
     show(.masked, row, operands, batch, place, query)
     Kernels.current.softmax_f32(row, row, keys)
     show(.probabilities, row, operands, batch, place, query)

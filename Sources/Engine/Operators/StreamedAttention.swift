@@ -25,17 +25,15 @@ struct StreamedAttention {
 
   init(_ head: AttentionHead, _ scratch: inout ScratchLayout) throws {
     self.head = head
-    let (keys, size) = (head.key.layout.length, head.value.layout.size)
-    packedKeys = try scratch.add(floats: adze_gemm_f32_packed_count(Kernels.table, head.q.size, keys))
-    packedValues = try scratch.add(floats: adze_gemm_f32_packed_count(Kernels.table, keys, size))
+    (packedKeys, packedValues) = try head.packedPlaces(&scratch)
     scores = try scratch.add(floats: Self.queryBlock, Self.rowStride)
     maskRow = try scratch.add(floats: head.mask == nil ? 0 : Self.keyBlock)
     progress = try scratch.add(floats: 3, Self.queryBlock)
   }
 
   func run(_ operands: KernelOperands, batch: Int, head place: Int, queries: Range<Int>) {
-    let visible = head.visibleKeys(operands, batch: batch)
-    let keys = head.visibleKeys(visible, query: queries.upperBound - 1)
+    let visible = head.visible.count(operands, batch: batch)
+    let keys = head.visible.count(of: visible, query: queries.upperBound - 1)
     pack(operands, batch, place, keys: keys)
     var first = queries.lowerBound
     while first < queries.upperBound {
@@ -50,30 +48,20 @@ struct StreamedAttention {
     (operands.threadScratch + place).assumingMemoryBound(to: Float.self)
   }
 
-  private func panels(_ columns: Int) -> Int {
-    let panel = Kernels.current.gemm_f32_panel
-    return (columns + panel - 1) / panel
-  }
-
   /// The first `keys` keys as one matrix, values as one for each block.
   private func pack(_ operands: KernelOperands, _ batch: Int, _ place: Int, keys: Int) {
-    let (key, value) = (head.key, head.value)
-    let shared = head.sharedHead(place)
-    Kernels.current.pack_b_f32(
-      key.readable(operands) + key.layout.offset(batch, shared), 1, key.layout.step, head.q.size, keys,
-      scratch(operands, packedKeys), 0, panels(keys))
-    let values = value.readable(operands) + value.layout.offset(batch, shared)
+    head.packKeys(operands, batch: batch, head: place, count: keys, to: scratch(operands, packedKeys))
     for first in stride(from: 0, to: keys, by: Self.keyBlock) {
-      Kernels.current.pack_b_f32(
-        values + first * value.layout.step, value.layout.step, 1, min(Self.keyBlock, keys - first),
-        value.layout.size, packedValues(operands, first), 0, panels(value.layout.size))
+      head.packValues(
+        operands, batch: batch, head: place, keys: first..<min(keys, first + Self.keyBlock),
+        to: packedValues(operands, first))
     }
   }
 
   /// Where the values from key `first` on are packed.
   private func packedValues(_ operands: KernelOperands, _ first: Int) -> UnsafeMutablePointer<Float> {
     scratch(operands, packedValues)
-      + first * panels(head.value.layout.size) * Kernels.current.gemm_f32_panel
+      + first * AttentionHead.panels(head.value.layout.size) * Kernels.current.gemm_f32_panel
   }
 
   private func run(
@@ -87,7 +75,7 @@ struct StreamedAttention {
       maxima[row] = -.infinity
       sums[row] = 0
     }
-    let keys = head.visibleKeys(visible, query: queries.upperBound - 1)
+    let keys = head.visible.count(of: visible, query: queries.upperBound - 1)
     for first in stride(from: 0, to: keys, by: Self.keyBlock) {
       let block = first..<min(keys, first + Self.keyBlock)
       score(operands, batch, place, queries, block)
@@ -103,7 +91,7 @@ struct StreamedAttention {
         a_row_stride: Self.rowStride, a_column_stride: 1, b_packed: packedValues(operands, first),
         c: result + queries.lowerBound * output.step, c_row_stride: output.step, accumulates: first > 0,
         epilogue: .none)
-      Kernels.current.gemm_f32(&product, 0, queries.count, 0, panels(output.size))
+      Kernels.current.gemm_f32(&product, 0, queries.count, 0, AttentionHead.panels(output.size))
     }
     for (row, query) in queries.enumerated() {
       let line = result + query * output.step
@@ -127,7 +115,7 @@ struct StreamedAttention {
       a_row_stride: q.step, a_column_stride: 1,
       b_packed: scratch(operands, packedKeys) + block.lowerBound * q.size, c: scratch(operands, scores),
       c_row_stride: Self.rowStride, accumulates: false, epilogue: .none)
-    Kernels.current.gemm_f32(&product, 0, queries.count, 0, panels(block.count))
+    Kernels.current.gemm_f32(&product, 0, queries.count, 0, AttentionHead.panels(block.count))
   }
 
   /// Turns scores into what they count, relative to the largest of their query so far.
@@ -142,7 +130,7 @@ struct StreamedAttention {
     var changed = false
     for (row, query) in queries.enumerated() {
       let line = scratch(operands, scores) + row * Self.rowStride
-      let end = min(block.upperBound, head.visibleKeys(visible, query: query))
+      let end = min(block.upperBound, head.visible.count(of: visible, query: query))
       let count = max(0, end - block.lowerBound)
       var scale = head.scale
       if cap > 0 {
