@@ -5,12 +5,7 @@ public enum ExternalLocations {
   /// Every `location` of the model file at `path`, sorted, each once. Nothing is opened but the model itself.
   /// - Throws: `ONNXFormatError`.
   public static func list(path: String, limits: LoadLimits = .init()) throws(ONNXFormatError) -> [String] {
-    let file: MappedFile
-    do throws(FileError) {
-      file = try FileBytes.map(path: path)
-    } catch {
-      throw .file(error)
-    }
+    let file = try ModelFile.map(path: path)
     defer { withExtendedLifetime(file) {} }
     let model = try ModelFile.decodeLifting(file.bytes, limits: limits).model
     var found = Set<String>()

@@ -6,6 +6,15 @@ package enum ModelFile {
   /// The most bytes that a protobuf message can have.
   package static let maximumBytes = Int(Int32.max)
 
+  /// The file at `path`, in memory as it is read.
+  static func map(path: String) throws(ONNXFormatError) -> MappedFile {
+    do throws(FileError) {
+      return try FileBytes.map(path: path)
+    } catch {
+      throw .file(error)
+    }
+  }
+
   /// - Throws: `ONNXFormatError`.
   package static func decode(
     _ bytes: UnsafeRawBufferPointer, limits: LoadLimits

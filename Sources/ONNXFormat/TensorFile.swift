@@ -4,12 +4,7 @@ public import Tensors
 public enum TensorFile {
   /// - Throws: `ONNXFormatError`.
   public static func read(path: String, limits: LoadLimits = .init()) throws(ONNXFormatError) -> Tensor {
-    let file: MappedFile
-    do throws(FileError) {
-      file = try FileBytes.map(path: path)
-    } catch {
-      throw .file(error)
-    }
+    let file = try ModelFile.map(path: path)
     defer { withExtendedLifetime(file) {} }
     return try read(bytes: file.bytes, limits: limits)
   }

@@ -12,12 +12,7 @@ public enum ValueFile {
   public static func read(
     path: String, kind: Kind, limits: LoadLimits = .init()
   ) throws(ONNXFormatError) -> RuntimeValue {
-    let file: MappedFile
-    do throws(FileError) {
-      file = try FileBytes.map(path: path)
-    } catch {
-      throw .file(error)
-    }
+    let file = try ModelFile.map(path: path)
     defer { withExtendedLifetime(file) {} }
     return try read(bytes: file.bytes, kind: kind, limits: limits)
   }
