@@ -124,6 +124,24 @@ import Testing
     }
   }
 
+  /// Gelu as onnxruntime's quantizer writes it: each step rounds, but all follow from one tensor.
+  @Test(arguments: [ElementType.uint8, .int8]) func steppedFunctionsAreOneTable(_ element: ElementType) throws
+  {
+    var chain = Chain(element)
+    let x = chain.input([3, 50])
+    func number(_ value: Float) throws -> ValueID { chain.builder.constant(try Tensor(scalar: value)) }
+    let a = try chain.pair(x, scale: 0.021, point: 128)
+    var y = chain.node("Erf", [chain.node("Div", [a, try number(1.4142135)])])
+    y = try chain.pair(y, scale: 0.0079, point: 127)
+    y = try chain.pair(chain.node("Add", [y, try number(1)]), scale: 0.0077, point: 3)
+    y = try chain.pair(chain.node("Mul", [a, y]), scale: 0.018, point: 40)
+    y = try chain.pair(chain.node("Mul", [y, try number(0.5)]), scale: 0.009, point: 30)
+    chain.builder.output(y)
+    let (ops, steps) = try Self.compare(chain, [3, 50], scale: 0.009)
+    #expect(ops == ["QuantizeLinear", FusedOperator.lookup, "DequantizeLinear"])
+    #expect(steps == 0)
+  }
+
   @Test func movementsStayInIntegers() throws {
     var chain = Chain()
     let x = chain.input([2, 4, 6])

@@ -186,14 +186,22 @@ extension Fusion {
     return op == "Relu" || op == "Clip"
   }
 
+  /// Also tables that nobody reads any more.
   static func removeUnreadDequantization(_ graph: inout Graph) throws {
-    let uses = GraphUses(graph)
-    var patch = GraphPatch("remove unread DequantizeLinear", for: graph)
-    for (index, node) in graph.nodes.enumerated()
-    where node.op == "DequantizeLinear" && uses.readCount(of: node.outputs[0]) == 0 {
-      patch.remove(index)
+    while true {
+      let uses = GraphUses(graph)
+      var patch = GraphPatch("remove unread DequantizeLinear", for: graph)
+      var changes = 0
+      for (index, node) in graph.nodes.enumerated()
+      where (node.op == "DequantizeLinear" || node.op == FusedOperator.lookup)
+        && uses.readCount(of: node.outputs[0]) == 0
+      {
+        patch.remove(index)
+        changes += 1
+      }
+      if changes == 0 { return }
+      try patch.apply(to: &graph)
     }
-    try patch.apply(to: &graph)
   }
 }
 

@@ -37,15 +37,17 @@ struct TransposeOperator: ShapedOperator {
 }
 
 /// A transposition that swaps two neighbouring groups of axes, the second one being the last: a stack of
-/// matrix transpositions, which a vector kernel does for 32-bit elements.
+/// matrix transpositions, which vector kernels do for elements of 8 and 32 bits.
 private struct MatrixSwap {
   let count: Int
   let rows: Int
   let columns: Int
+  /// Bytes of an element.
+  let width: Int
 
   init?(_ input: OperandType, _ permutation: [Int]) {
     let rank = input.shape.rank
-    guard input.element.bitWidth == 32, rank >= 2,
+    guard [8, 32].contains(input.element.bitWidth), rank >= 2,
       let first = permutation.indices.first(where: { permutation[$0] != $0 })
     else { return nil }
     let split = permutation[first]
@@ -54,6 +56,7 @@ private struct MatrixSwap {
     count = input.shape.product(0..<first)
     rows = input.shape.product(first..<split)
     columns = input.shape.product(split..<rank)
+    width = input.element.bitWidth / 8
   }
 
   /// Columns that a piece of a large matrix has at least.
@@ -61,22 +64,27 @@ private struct MatrixSwap {
 
   func kernel(threads: Int) -> Kernel {
     if count * rows * columns == 0 { return .nothing }
-    let (rows, columns) = (rows, columns)
+    let (rows, columns, bytes) = (rows, columns, width)
     let parts = threads == 1 ? 1 : (columns - 1) / Self.columnsPerPart + 1
     let width = (columns - 1) / parts + 1
     return Kernel(
       Kernels.name("transpose"), units: count * parts, costPerUnit: rows * width, threads: threads
     ) { operands, range in
-      let transpose = Kernels.current.transpose_32
       for unit in range {
         let (matrix, part) = unit.quotientAndRemainder(dividingBy: parts)
         let first = part * width
         let count = min(width, columns - first)
         if count <= 0 { continue }
         let offset = matrix * rows * columns
-        transpose(
-          operands.rawInput(0) + (offset + first) * 4, columns,
-          operands.rawOutput() + (offset + first * rows) * 4, rows, rows, count)
+        let source = operands.rawInput(0) + (offset + first) * bytes
+        let destination = operands.rawOutput() + (offset + first * rows) * bytes
+        if bytes == 1 {
+          Kernels.current.transpose_8(
+            source.assumingMemoryBound(to: UInt8.self), columns,
+            destination.assumingMemoryBound(to: UInt8.self), rows, rows, count)
+        } else {
+          Kernels.current.transpose_32(source, columns, destination, rows, rows, count)
+        }
       }
     }
   }

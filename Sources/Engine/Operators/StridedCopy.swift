@@ -52,10 +52,18 @@ struct StridedCopy: Sendable {
     return Kernel(name, units: rows, costPerUnit: columns, threads: threads) { operands, range in
       let source = operands.rawInput(input)
       let destination = operands.rawOutput()
-      for row in range {
-        copy.copy(
-          source + copy.position(row) * copy.width, destination + row * copy.columns * copy.width,
-          count: copy.columns)
+      // Rows of the innermost axis outside them follow each other with one stride.
+      let length = copy.extents[copy.extents.count - 1]
+      let step = copy.strides[copy.extents.count - 1] * copy.width
+      var row = range.lowerBound
+      while row < range.upperBound {
+        let end = min(range.upperBound, row - row % length + length)
+        var from = source + copy.position(row) * copy.width
+        while row < end {
+          copy.copy(from, destination + row * copy.columns * copy.width, count: copy.columns)
+          from += step
+          row += 1
+        }
       }
     }
   }
