@@ -8,6 +8,7 @@
 #include "epilogue_f32.h"
 
 #define PANEL (2 * VL)
+#define PREFETCH_BYTES 2048
 
 typedef struct {
   ptrdiff_t blocks;        // along k
@@ -31,6 +32,12 @@ ALWAYS_INLINE block_record record_at(const adze_gemm_block *g, const block_layou
   const int8_t *start = (const int8_t *)g->b_packed + (panel * l->blocks + block) * l->record_bytes;
   const void *scales = start, *words = start + PANEL * 5;
   return (block_record){scales, start + PANEL * 4, words};
+}
+
+/// Asks for what follows this record in memory: several panels at once are more streams than the CPU foresees.
+ALWAYS_INLINE void prefetch_record(const block_record *r, const block_layout *l) {
+  const char *ahead = (const char *)r->words + PREFETCH_BYTES;
+  for (ptrdiff_t at = 0; at < l->record_bytes; at += 64) __builtin_prefetch(ahead + at);
 }
 
 HELPER int block_shift(int bits, int j) { return j % 4 * 8 + j / 4 * bits; }

@@ -1,35 +1,31 @@
 // Product of float32 rows with block-quantized weights. The including file sets GEMM_ROWS (rows of the register tile).
 //
-// Few rows take the weights apart in registers; many rows first write a chunk of a panel's weights as floats, less their
-// zero points, where they stay in the first cache. The arithmetic of an element is the same: a chain of v_fma over a
-// block, then v_fma of that with the block's scale onto the blocks before it.
+// Weights are taken apart in registers, by each tile of rows. Where registers are few, and so the rows of a tile, more
+// than DIRECT_ROWS rows first write a chunk of a panel's weights as floats, less their zero points, where they stay in
+// the first cache. The arithmetic of an element is the same: a chain of v_fma over a block, then v_fma of that with the
+// block's scale onto the blocks before it.
 #include "gemm_block.h"
 
-// Depth of a chunk, and the rows that go over it at a time.
+// Rows that are taken at a time.
+#define BLOCK_ROWS 168
+// Vectors of the largest tile; fewer rows go over several panels at once, so that enough chains are in flight.
+#define LARGEST_TILE 16
+#define WRITES_CHUNKS (GEMM_ROWS <= 6)
+#define DIRECT_ROWS 12
 #define CHUNK_DEPTH 256
-#define CHUNK_ROWS 168
-// Vectors that a tile of few rows holds, so that enough chains are in flight.
-#define WIDE 8
-#define PREFETCH_BYTES 2048
-
-/// Asks for what follows this record in memory: several panels at once are more streams than the CPU foresees.
-ALWAYS_INLINE void prefetch_record(const block_record *r, const block_layout *l) {
-  const char *ahead = (const char *)r->words + PREFETCH_BYTES;
-  for (ptrdiff_t at = 0; at < l->record_bytes; at += 64) __builtin_prefetch(ahead + at);
-}
 
 /// rows x panels over all of k. `bits` and `zeros` (has zero points) are constants.
-ALWAYS_INLINE void few_rows(
+ALWAYS_INLINE void direct_tile(
   const int rows, const int panels, const int bits, const bool zeros, const adze_gemm_block *g, ptrdiff_t row,
   ptrdiff_t panel) {
   const int per_word = 32 / bits, vectors = 2 * panels;
   const block_layout l = layout_of(g);
-  vf totals[WIDE];
+  vf totals[LARGEST_TILE];
   UNROLL for (int i = 0; i < rows * vectors; i++) totals[i] = v_set1(0);
   for (ptrdiff_t block = 0; block < l.blocks; block++) {
-    vf acc[WIDE];
-    vi zero_points[WIDE];
-    block_record r[WIDE / 2];
+    vf acc[LARGEST_TILE];
+    vi zero_points[LARGEST_TILE];
+    block_record r[LARGEST_TILE / 2];
     UNROLL for (int p = 0; p < panels; p++) {
       r[p] = record_at(g, &l, panel + p, block);
       prefetch_record(&r[p], &l);
@@ -81,33 +77,59 @@ ALWAYS_INLINE void few_rows(
   }
 }
 
-typedef void few_fn(const adze_gemm_block *g, ptrdiff_t row, ptrdiff_t panel);
-#define FEW(rows, panels, bits, zeros)                                                                            \
-  static void few_##rows##x##panels##_##bits##_##zeros(const adze_gemm_block *g, ptrdiff_t row, ptrdiff_t panel) { \
-    few_rows(rows, panels, bits, zeros, g, row, panel);                                                           \
+typedef void direct_fn(const adze_gemm_block *g, ptrdiff_t row, ptrdiff_t panel);
+#define DIRECT(rows, panels, bits, zeros)                                                                             \
+  static void direct_##rows##x##panels##_##bits##_##zeros(const adze_gemm_block *g, ptrdiff_t row, ptrdiff_t panel) { \
+    direct_tile(rows, panels, bits, zeros, g, row, panel);                                                            \
   }
-#define FEW_BITS(rows, panels)                                                                                      \
-  FEW(rows, panels, 2, 0) FEW(rows, panels, 2, 1) FEW(rows, panels, 4, 0) FEW(rows, panels, 4, 1)                   \
-  FEW(rows, panels, 8, 0) FEW(rows, panels, 8, 1)                                                                   \
-  static few_fn *const few_##rows##x##panels[3][2] = {                                                              \
-    {few_##rows##x##panels##_2_0, few_##rows##x##panels##_2_1}, {few_##rows##x##panels##_4_0, few_##rows##x##panels##_4_1}, \
-    {few_##rows##x##panels##_8_0, few_##rows##x##panels##_8_1}};
-FEW_BITS(1, 4) FEW_BITS(1, 1) FEW_BITS(2, 2) FEW_BITS(2, 1) FEW_BITS(3, 1) FEW_BITS(4, 1)
+#define DIRECT_ENTRY(rows, panels, bits) \
+  {direct_##rows##x##panels##_##bits##_0, direct_##rows##x##panels##_##bits##_1}
+#define DIRECT_BITS(rows, panels)                                                  \
+  DIRECT(rows, panels, 2, 0) DIRECT(rows, panels, 4, 0) DIRECT(rows, panels, 8, 0) \
+  DIRECT(rows, panels, 2, 1) DIRECT(rows, panels, 4, 1) DIRECT(rows, panels, 8, 1) \
+  static direct_fn *const direct_##rows##x##panels[3][2] = {                       \
+    DIRECT_ENTRY(rows, panels, 2), DIRECT_ENTRY(rows, panels, 4), DIRECT_ENTRY(rows, panels, 8)};
+DIRECT_BITS(1, 4) DIRECT_BITS(1, 1) DIRECT_BITS(2, 2) DIRECT_BITS(2, 1) DIRECT_BITS(3, 1) DIRECT_BITS(4, 1)
+#if GEMM_ROWS > 6
+// Taking off zero points is little beside so many rows: those without have zeros in their records.
+#define TILE_ENTRY(rows, bits) {direct_##rows##x1_##bits##_1, direct_##rows##x1_##bits##_1}
+#define TILE_BITS(rows)                                             \
+  DIRECT(rows, 1, 2, 1) DIRECT(rows, 1, 4, 1) DIRECT(rows, 1, 8, 1) \
+  static direct_fn *const direct_##rows##x1[3][2] = {TILE_ENTRY(rows, 2), TILE_ENTRY(rows, 4), TILE_ENTRY(rows, 8)};
+TILE_BITS(5) TILE_BITS(6) TILE_BITS(7) TILE_BITS(8)
+#endif
+/// One panel against 1, 2 … rows.
+static direct_fn *const (*const one_panel[])[2] = {
+  direct_1x1, direct_2x1, direct_3x1, direct_4x1,
+#if GEMM_ROWS > 6
+  direct_5x1, direct_6x1, direct_7x1, direct_8x1,
+#endif
+};
+#define STEP_ROWS ((ptrdiff_t)(sizeof one_panel / sizeof *one_panel))
 
-static void few_rows_of(
+/// Rows against panels: one or two go over several panels at once, more in steps of nearly equal height.
+static void direct_rows(
   const adze_gemm_block *g, ptrdiff_t row, ptrdiff_t rows, ptrdiff_t panel, ptrdiff_t panel_end) {
   const int bits = g->bits == 2 ? 0 : g->bits == 4 ? 1 : 2;
+  const ptrdiff_t steps = (rows + STEP_ROWS - 1) / STEP_ROWS, height = rows / steps, taller = rows % steps;
   while (panel < panel_end) {
     const ptrdiff_t left = panel_end - panel;
     ptrdiff_t panels = 1;
-    few_fn *const (*best)[2] = rows == 1 ? few_1x1 : rows == 2 ? few_2x1 : rows == 3 ? few_3x1 : few_4x1;
-    if (rows == 1 && left >= 4) best = few_1x4, panels = 4;
-    else if (rows == 2 && left >= 2) best = few_2x2, panels = 2;
-    best[bits][g->has_zero_points](g, row, panel);
+    const bool zeros = g->has_zero_points;
+    if (rows == 1 && left >= 4) panels = 4, direct_1x4[bits][zeros](g, row, panel);
+    else if (rows == 2 && left >= 2) panels = 2, direct_2x2[bits][zeros](g, row, panel);
+    else {
+      for (ptrdiff_t step = 0, r = row; step < steps; step++) {
+        const ptrdiff_t count = height + (step < taller);
+        one_panel[count - 1][bits][zeros](g, r, panel);
+        r += count;
+      }
+    }
     panel += panels;
   }
 }
 
+#if WRITES_CHUNKS
 /// The weights of one block, less their zero points, as [k][PANEL] floats.
 ALWAYS_INLINE void write_floats(
   const int bits, const adze_gemm_block *g, const block_layout *l, const block_record *r, float *to) {
@@ -131,9 +153,27 @@ typedef struct {
   const float *weights;
 } block_chunk;
 
-ALWAYS_INLINE void block_tile(const int rows, const block_chunk *chunk, ptrdiff_t row) {
+/// The tile's totals of former chunks, from C, or its totals to C.
+ALWAYS_INLINE void move_totals(
+  const int rows, const bool reads, const block_chunk *chunk, ptrdiff_t row, vf totals[GEMM_ROWS][2]) {
   const adze_gemm_block *g = chunk->gemm;
   const ptrdiff_t column = chunk->panel * PANEL, columns = least(PANEL, g->n - column);
+  UNROLL for (int v = 0; v < 2; v++) {
+    const ptrdiff_t part = columns - v * VL;
+    float *c = g->c + row * g->c_row_stride + column + v * VL;
+    UNROLL for (int i = 0; i < rows; i++, c += g->c_row_stride) {
+      if (reads) totals[i][v] = part >= VL ? v_load(c) : part > 0 ? v_load_part(c, part) : v_set1(0);
+      else if (part >= VL) v_store(c, totals[i][v]);
+      else if (part > 0) v_store_part(c, totals[i][v], part);
+    }
+  }
+}
+
+ALWAYS_INLINE void block_tile(const int rows, const block_chunk *chunk, ptrdiff_t row) {
+  const adze_gemm_block *g = chunk->gemm;
+  vf totals[GEMM_ROWS][2];
+  UNROLL for (int i = 0; i < rows; i++) UNROLL for (int v = 0; v < 2; v++) totals[i][v] = v_set1(0);
+  if (chunk->block > 0) move_totals(rows, true, chunk, row, totals);
   for (ptrdiff_t block = chunk->block; block < chunk->block_end; block++) {
     const float *b = chunk->weights + (block - chunk->block) * g->block * PANEL;
     const float *a = g->a + row * g->a_row_stride + block * g->block;
@@ -148,15 +188,11 @@ ALWAYS_INLINE void block_tile(const int rows, const block_chunk *chunk, ptrdiff_
       }
     }
     UNROLL for (int v = 0; v < 2; v++) {
-      const ptrdiff_t part = least(VL, columns - v * VL);
       const vf scale = v_load(r.scales + v * VL);
-      UNROLL for (int i = 0; i < rows; i++) {
-        float *c = g->c + (row + i) * g->c_row_stride + column + v * VL;
-        if (part == VL) v_store(c, v_fma(acc[i][v], scale, block ? v_load(c) : v_set1(0)));
-        else if (part > 0) v_store_part(c, v_fma(acc[i][v], scale, block ? v_load_part(c, part) : v_set1(0)), part);
-      }
+      UNROLL for (int i = 0; i < rows; i++) totals[i][v] = v_fma(acc[i][v], scale, totals[i][v]);
     }
   }
+  move_totals(rows, false, chunk, row, totals);
 }
 
 typedef void block_tile_fn(const block_chunk *chunk, ptrdiff_t row);
@@ -166,16 +202,10 @@ TILE(1) TILE(2) TILE(3) TILE(4)
 #if GEMM_ROWS > 4
 TILE(5) TILE(6)
 #endif
-#if GEMM_ROWS > 6
-TILE(7) TILE(8) TILE(9) TILE(10) TILE(11) TILE(12)
-#endif
 static block_tile_fn *const block_tiles[GEMM_ROWS] = {
   block_tile_1, block_tile_2, block_tile_3, block_tile_4,
 #if GEMM_ROWS > 4
   block_tile_5, block_tile_6,
-#endif
-#if GEMM_ROWS > 6
-  block_tile_7, block_tile_8, block_tile_9, block_tile_10, block_tile_11, block_tile_12,
 #endif
 };
 
@@ -211,15 +241,20 @@ static void many_rows_of(
   }
 }
 
+#endif
+
 void KERNEL(gemm_block_f32)(
   const adze_gemm_block *g, ptrdiff_t row_begin, ptrdiff_t row_end, ptrdiff_t panel_begin, ptrdiff_t panel_end) {
   const ptrdiff_t column = panel_begin * PANEL, column_end = least(panel_end * PANEL, g->n);
   if (g->k == 0) finish_empty(g, row_begin, row_end, panel_begin, panel_end);
-  for (ptrdiff_t row = row_begin; row < row_end; row += CHUNK_ROWS) {
-    const ptrdiff_t end = least(row + CHUNK_ROWS, row_end);
+  for (ptrdiff_t row = row_begin; row < row_end; row += BLOCK_ROWS) {
+    const ptrdiff_t end = least(row + BLOCK_ROWS, row_end);
     if (g->k > 0) {
-      if (end - row <= 4) few_rows_of(g, row, end - row, panel_begin, panel_end);
-      else many_rows_of(g, row, end, panel_begin, panel_end);
+#if WRITES_CHUNKS
+      if (end - row > DIRECT_ROWS) many_rows_of(g, row, end, panel_begin, panel_end);
+      else
+#endif
+        direct_rows(g, row, end - row, panel_begin, panel_end);
       finish_part(&g->epilogue, g->c, g->c_row_stride, row, end, column, column_end - column);
     }
     activate_part(&g->epilogue, g->c, g->c_row_stride, row, end, column, column_end);

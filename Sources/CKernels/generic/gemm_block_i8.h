@@ -8,17 +8,19 @@
 // each, so that results are equal on every instruction set.
 #include "gemm_block.h"
 
-#define TILE_ROWS 4
+// Rows of a tile: as many as leave registers for the weights.
+#define TILE_ROWS (PAIRS || VL == 8 ? 4 : 8)
 // Elements of A that a call quantizes at a time: rows and depth of a chunk, for many rows and for few.
-#define CHUNK_DEPTH 256
+#define CHUNK_DEPTH (PAIRS ? 256 : 512)
 #define CHUNK_ROWS 64
-#define FEW_DEPTH 4096
 #define FEW_ROWS 4
+#define FEW_DEPTH 4096
 #define CHUNK_ELEMENTS (CHUNK_DEPTH * CHUNK_ROWS)
 #define SMALLEST_BLOCK 16
+#define LARGEST_BLOCK 256
 
-/// A chunk of A: words of four int8 by row, and of each block the scale and the sum of its elements, times 2^(bits - 1)
-/// when no zero points are given.
+/// A chunk of A: words of four int8 by row, and of each block the scale and minus the sum of its elements, times
+/// 2^(bits - 1) when no zero points are given.
 typedef struct {
   int32_t words[CHUNK_ELEMENTS / 4];
   float scales[CHUNK_ELEMENTS / SMALLEST_BLOCK];
@@ -77,7 +79,7 @@ static void quantize_rows(const i8_chunk *c, ptrdiff_t row, ptrdiff_t rows, quan
       to->scales[at] = symmetric_scale(x, count);
       int8_t *words = (int8_t *)(to->words + at * block_groups(c));
       const int32_t sum = quantize_block(x, count, g->block, to->scales[at], words);
-      to->sums[at] = g->has_zero_points ? sum : sum * (1 << (g->bits - 1));
+      to->sums[at] = -(g->has_zero_points ? sum : sum * (1 << (g->bits - 1)));
     }
   }
 }
@@ -90,28 +92,12 @@ ALWAYS_INLINE vi weights_of(const int bits, const int32_t *words, int sub) {
   return vi_and(vi_shift_right(w, sub * bits), vi_set1(bits == 2 ? 0x03030303 : 0x0f0f0f0f));
 }
 
-static void unpack_chunk(const int bits, const i8_chunk *c, ptrdiff_t panel, int32_t *to) {
-  const int subs = 8 / bits;
-  for (ptrdiff_t block = c->block; block < c->end; block++) {
-    const block_record r = record_at(c->gemm, &c->layout, panel, block);
-    for (ptrdiff_t word = 0; word < c->layout.words; word++) {
-      for (int v = 0; v < 2; v++) {
-        UNROLL for (int sub = 0; sub < subs; sub++) {
-          vi_store(to + sub * PANEL + v * VL, weights_of(bits, r.words + word * PANEL + v * VL, sub));
-        }
-      }
-      to += subs * PANEL;
-    }
-  }
-}
-
-/// The sums of one block: rows x PANEL. `step` words at a time; step * subs groups fit 16 bits. `once`: the block has no
-/// more words.
+/// acc += the sums of one block: rows x PANEL. `step` words at a time; step * subs groups fit 16 bits. `once`: the block
+/// has no more words.
 ALWAYS_INLINE void block_sums(
   const int rows, const int bits, const int step, const bool once, const bool unpacked, const i8_chunk *c,
   const int32_t *words, const int32_t *a, ptrdiff_t a_stride, vi acc[TILE_ROWS][2]) {
   const int subs = 8 / bits;
-  UNROLL for (int i = 0; i < rows; i++) acc[i][0] = acc[i][1] = vi_set1(0);
   for (ptrdiff_t word = 0; word < (once ? step : c->layout.words); word += step) {
 #if PAIRS
     vi pairs[TILE_ROWS][2];
@@ -167,17 +153,23 @@ ALWAYS_INLINE void i8_block_tile(
     const int32_t *a = c->a->words + (local * blocks + b) * groups;
     vi acc[TILE_ROWS][2];
     const int32_t *words = unpacked ? c->unpacked + b * groups * PANEL : r.words;
-    block_sums(rows, bits, step, once, unpacked, c, words, a, blocks * groups, acc);
-    UNROLL for (int i = 0; i < rows; i++) {
-      const ptrdiff_t at = (local + i) * blocks + b;
-      const vi a_sum = vi_set1(c->a->sums[at]);
-      const vf a_scale = v_set1(c->a->scales[at]);
+#if !PAIRS
+    if (rows > 2) prefetch_record(&r, &c->layout);
+#endif
+    // The weights are taken unsigned: their shift times the elements of A is what the sums begin with.
+    const ptrdiff_t at = local * blocks + b;
+    UNROLL for (int i = 0; i < rows; i++) acc[i][0] = acc[i][1] = vi_set1(c->a->sums[at + i * blocks]);
+    if (g->has_zero_points) {
       UNROLL for (int v = 0; v < 2; v++) {
-        vi shift = a_sum;
-        if (g->has_zero_points) {
-          shift = vi_mul(vi_add(vi_load_s8(r.zero_points + v * VL), vi_set1(1 << (bits - 1))), a_sum);
-        }
-        totals[i][v] = totals[i][v] + v_from_i(vi_sub(acc[i][v], shift)) * (a_scale * v_load(r.scales + v * VL));
+        const vi shift = vi_add(vi_load_s8(r.zero_points + v * VL), vi_set1(1 << (bits - 1)));
+        UNROLL for (int i = 0; i < rows; i++) acc[i][v] = vi_mul(shift, acc[i][v]);
+      }
+    }
+    block_sums(rows, bits, step, once, unpacked, c, words, a, blocks * groups, acc);
+    UNROLL for (int v = 0; v < 2; v++) {
+      const vf scale = v_load(r.scales + v * VL);
+      UNROLL for (int i = 0; i < rows; i++) {
+        totals[i][v] = totals[i][v] + v_from_i(acc[i][v]) * (v_set1(c->a->scales[at + i * blocks]) * scale);
       }
     }
   }
@@ -192,6 +184,22 @@ ALWAYS_INLINE void i8_block_tile(
 }
 
 typedef void i8_tile_fn(const i8_chunk *c, ptrdiff_t panel, ptrdiff_t row, ptrdiff_t local);
+#if PAIRS
+static void unpack_chunk(const int bits, const i8_chunk *c, ptrdiff_t panel, int32_t *to) {
+  const int subs = 8 / bits;
+  for (ptrdiff_t block = c->block; block < c->end; block++) {
+    const block_record r = record_at(c->gemm, &c->layout, panel, block);
+    for (ptrdiff_t word = 0; word < c->layout.words; word++) {
+      for (int v = 0; v < 2; v++) {
+        UNROLL for (int sub = 0; sub < subs; sub++) {
+          vi_store(to + sub * PANEL + v * VL, weights_of(bits, r.words + word * PANEL + v * VL, sub));
+        }
+      }
+      to += subs * PANEL;
+    }
+  }
+}
+
 #define TILE(rows, bits, step, once, unpacked)                                                     \
   static void i8_tile_##rows##_##bits##_##step##_##once##_##unpacked(                              \
     const i8_chunk *c, ptrdiff_t panel, ptrdiff_t row, ptrdiff_t local) {                          \
@@ -237,12 +245,49 @@ static void multiply_chunk(
   }
 }
 
+#else
+
+#define TILE(rows, bits)                                                                                          \
+  static void i8_tile_##rows##_##bits(const i8_chunk *c, ptrdiff_t panel, ptrdiff_t row, ptrdiff_t local) {       \
+    i8_block_tile(rows, bits, bits / 2, false, false, c, panel, row, local);                                      \
+  }
+#define FORMS(rows) TILE(rows, 2) TILE(rows, 4) TILE(rows, 8)
+#define FORM_ENTRIES(rows) {i8_tile_##rows##_2, i8_tile_##rows##_4, i8_tile_##rows##_8}
+FORMS(1) FORMS(2) FORMS(3) FORMS(4)
+#if VL != 8
+FORMS(5) FORMS(6) FORMS(7) FORMS(8)
+#endif
+static i8_tile_fn *const tiles[TILE_ROWS][3] = {
+  FORM_ENTRIES(1), FORM_ENTRIES(2), FORM_ENTRIES(3), FORM_ENTRIES(4),
+#if VL != 8
+  FORM_ENTRIES(5), FORM_ENTRIES(6), FORM_ENTRIES(7), FORM_ENTRIES(8),
+#endif
+};
+
+/// All rows of a chunk against one panel, in tiles of nearly equal height.
+static void multiply_chunk(
+  i8_chunk *c, ptrdiff_t panel, ptrdiff_t row, ptrdiff_t rows, int32_t *space) {
+  const int bits = c->gemm->bits == 2 ? 0 : c->gemm->bits == 4 ? 1 : 2;
+  const ptrdiff_t steps = (rows + TILE_ROWS - 1) / TILE_ROWS, height = rows / steps, taller = rows % steps;
+  for (ptrdiff_t step = 0, local = 0; step < steps; step++) {
+    const ptrdiff_t count = height + (step < taller);
+    tiles[count - 1][bits](c, panel, row + local, local);
+    local += count;
+  }
+}
+#endif
+
 void KERNEL(gemm_block_i8)(
   const adze_gemm_block *g, ptrdiff_t row_begin, ptrdiff_t row_end, ptrdiff_t panel_begin, ptrdiff_t panel_end) {
   _Alignas(64) quantized_rows a;
   _Alignas(64) int32_t space[CHUNK_DEPTH / 4 * PANEL];
-  const bool few = row_end - row_begin <= FEW_ROWS;
-  const ptrdiff_t step = (few ? FEW_DEPTH : CHUNK_DEPTH) / g->block, block_rows = few ? FEW_ROWS : CHUNK_ROWS;
+#if PAIRS
+  const ptrdiff_t block_rows = row_end - row_begin <= FEW_ROWS ? FEW_ROWS : CHUNK_ROWS;
+#else
+  const ptrdiff_t block_rows = least(CHUNK_ROWS, row_end - row_begin);
+#endif
+  const ptrdiff_t fitting = CHUNK_ELEMENTS / most(1, block_rows) / LARGEST_BLOCK * LARGEST_BLOCK;
+  const ptrdiff_t step = least(FEW_DEPTH, fitting) / g->block;
   const ptrdiff_t column_end = least(panel_end * PANEL, g->n);
   if (g->k == 0) finish_empty(g, row_begin, row_end, panel_begin, panel_end);
   for (ptrdiff_t row = row_begin; row < row_end; row += block_rows) {
