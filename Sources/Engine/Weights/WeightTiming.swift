@@ -6,7 +6,7 @@ enum WeightTiming {
   private static let (fewestRounds, mostRounds) = (3, 12)
   /// Columns are left out beyond this many multiplications of the dense form, but never of a single row: there it
   /// matters whether the weight fits the caches.
-  private static let multiplications = 8 << 20
+  private static let multiplications = 32 << 20
   /// All panel widths divide it.
   private static let columnStep = 64
 
