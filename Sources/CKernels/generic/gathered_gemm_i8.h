@@ -12,39 +12,34 @@ typedef struct {
   ptrdiff_t pixel;               // the first row's
 } i8_gathered;
 
-/// Part of the next panel that a tile prefetches: `lines` of every LINE_GROUPS groups.
+/// What a tile prefetches of the next panel: with each group half a panel's row from `from` on, or a whole one.
 typedef struct {
   const int8_t *from;
-  ptrdiff_t lines;
+  enum { FETCH_NOTHING, FETCH_HALF, FETCH_ALL } amount;
 } i8_fetched;
 #define LINE_GROUPS 16
-// Cache lines of a panel in as many groups.
-#define FETCH_LINES (LINE_GROUPS * PANEL * 4 / 64)
 
 ALWAYS_INLINE ptrdiff_t gathered_panel_bytes(const i8_gathered *g) {
   return PANEL * (g->groups * 4 + (ptrdiff_t)sizeof(int32_t));
 }
 
-/// rows x vectors of y at (row, column), `count` of the last vector's columns real. Sums of integers may be split over
-/// `chains` accumulators, which few rows need so that they do not wait for each other.
-ALWAYS_INLINE void i8_gathered_tile(
-  const int rows, const int vectors, const int chains, const i8_gathered *g, const i8_result *result, i8_fetched fetched,
-  ptrdiff_t row, ptrdiff_t column, ptrdiff_t count) {
-  const int8_t *panel = g->b + column / PANEL * gathered_panel_bytes(g), *b = panel + PANEL * sizeof(int32_t);
+/// acc += windows times the panel's bytes b; row i of them is at a[i]. `next`: rows to be brought in too, or null. What
+/// comes of the next panel comes by a line or two with each group: many at once would keep the loads of this one waiting.
+ALWAYS_INLINE void i8_gathered_multiply(
+  const int rows, const int vectors, const int chains, const int fetches, const i8_gathered *g, const int8_t *fetched,
+  const uint8_t *const *a, const uint8_t *const *next, const int8_t *b, vi *acc) {
   const int32_t *offsets = g->offsets;
-  const uint8_t *const *next = g->rows + row + rows;
-  const bool fetches_rows = column == 0;
-  const uint8_t *a[GATHERED_ROWS];
-  vi acc[GATHERED_ROWS * 2];
-  UNROLL for (int i = 0; i < rows; i++) a[i] = g->rows[row + i];
-  UNROLL for (int i = 0; i < rows * vectors * chains; i++) acc[i] = vi_set1(0);
   const ptrdiff_t groups = g->groups, whole = groups - groups % chains;
-  for (ptrdiff_t k = 0; k < whole; fetched.from += LINE_GROUPS * PANEL * 4) {
-    for (ptrdiff_t i = 0; i < fetched.lines; i++) __builtin_prefetch(fetched.from + i * 64, 0, 2);
-    if (fetches_rows) UNROLL for (int i = 0; i < rows; i++) __builtin_prefetch(next[i] + offsets[k]);
+  for (ptrdiff_t k = 0; k < whole;) {
+    if (next) UNROLL for (int i = 0; i < rows; i++) __builtin_prefetch(next[i] + offsets[k]);
     for (const ptrdiff_t end = least(whole, k + LINE_GROUPS); k < end; k += chains) {
       UNROLL for (int q = 0; q < chains; q++) {
         const ptrdiff_t at = offsets[k + q];
+        // A whole row to the second cache: to the first, single pixels became slower.
+        if (fetches == FETCH_HALF) __builtin_prefetch(fetched);
+        if (fetches == FETCH_ALL) __builtin_prefetch(fetched, 0, 2);
+        if (fetches == FETCH_ALL && PANEL * 4 > 64) __builtin_prefetch(fetched + 64, 0, 2);
+        if (fetches != FETCH_NOTHING) fetched += fetches == FETCH_ALL ? PANEL * 4 : PANEL * 2;
         UNROLL for (int i = 0; i < rows; i++) {
           int32_t word;
           memcpy(&word, a[i] + at, sizeof word);
@@ -67,6 +62,23 @@ ALWAYS_INLINE void i8_gathered_tile(
       }
     }
   }
+}
+
+/// rows x vectors of y at (row, column), `count` of the last vector's columns real. Sums of integers may be split over
+/// `chains` accumulators, which few rows need so that they do not wait for each other.
+ALWAYS_INLINE void i8_gathered_tile(
+  const int rows, const int vectors, const int chains, const i8_gathered *g, const i8_result *result, i8_fetched fetched,
+  ptrdiff_t row, ptrdiff_t column, ptrdiff_t count) {
+  const int8_t *panel = g->b + column / PANEL * gathered_panel_bytes(g), *b = panel + PANEL * sizeof(int32_t);
+  const uint8_t *const *next = column == 0 ? g->rows + row + rows : NULL;
+  const uint8_t *a[GATHERED_ROWS];
+  vi acc[GATHERED_ROWS * 2];
+  UNROLL for (int i = 0; i < rows; i++) a[i] = g->rows[row + i];
+  UNROLL for (int i = 0; i < rows * vectors * chains; i++) acc[i] = vi_set1(0);
+  const bool whole = vectors == 2 && fetched.amount == FETCH_ALL, half = vectors == 2 && fetched.amount == FETCH_HALF;
+  if (whole) i8_gathered_multiply(rows, vectors, chains, FETCH_ALL, g, fetched.from, a, next, b, acc);
+  else if (half) i8_gathered_multiply(rows, vectors, chains, FETCH_HALF, g, fetched.from, a, next, b, acc);
+  else i8_gathered_multiply(rows, vectors, chains, FETCH_NOTHING, g, fetched.from, a, next, b, acc);
   UNROLL for (int q = 1; q < chains; q++) {
     UNROLL for (int i = 0; i < rows * vectors; i++) acc[i] = vi_add(acc[i], acc[q * rows * vectors + i]);
   }
@@ -134,12 +146,12 @@ ALWAYS_INLINE void i8_gathered_at(
 #define GATHERED_SMALL 16384
 
 /// Tiles of nearly equal height. A small B is passed over for each tile, so that pixels of y are written at once; else
-/// panel by panel, which stays in the first cache, while the next comes into the second.
+/// panel by panel, which stays in the first cache, while the next comes.
 static void i8_gathered_product(const i8_gathered *g, ptrdiff_t rows) {
   const ptrdiff_t steps = (rows + GATHERED_ROWS - 1) / GATHERED_ROWS, height = rows / most(1, steps);
   const ptrdiff_t taller = rows % most(1, steps), panel_bytes = gathered_panel_bytes(g);
   const i8_result result = result_of(g->conv);
-  i8_fetched fetched = {g->b, 0};
+  i8_fetched fetched = {g->b, FETCH_NOTHING};
   if (g->groups * 4 * g->columns <= GATHERED_SMALL) {
     for (ptrdiff_t step = 0, row = 0; step < steps; step++) {
       const ptrdiff_t tall = height + (step < taller);
@@ -150,14 +162,12 @@ static void i8_gathered_product(const i8_gathered *g, ptrdiff_t rows) {
     }
     return;
   }
-  const ptrdiff_t share = (FETCH_LINES + steps - 1) / most(1, steps);
   for (ptrdiff_t column = 0; column < g->columns; column += PANEL) {
-    const bool is_last = column + PANEL >= g->columns;
-    const int8_t *next = g->b + (column / PANEL + 1) * panel_bytes + PANEL * sizeof(int32_t);
+    const int8_t *next = column + PANEL < g->columns ? g->b + (column / PANEL + 1) * panel_bytes : g->b;
     for (ptrdiff_t step = 0, row = 0; step < steps; step++) {
       const ptrdiff_t tall = height + (step < taller);
-      fetched.from = is_last ? g->b : next + step * share * 64;
-      fetched.lines = is_last || step * share >= FETCH_LINES ? 0 : share;
+      fetched.from = next + PANEL * sizeof(int32_t) + step * g->groups * (PANEL * 2);
+      fetched.amount = steps == 1 ? FETCH_ALL : step < 2 ? FETCH_HALF : FETCH_NOTHING;
       i8_gathered_at(g, &result, fetched, row, tall, column);
       row += tall;
     }

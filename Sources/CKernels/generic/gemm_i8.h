@@ -19,7 +19,21 @@
 // Words of A that a call converts at a time, on the stack.
 #define A_WORDS 16384
 
+// One step of STREAM_ROWS and more reads each panel once: it asks for B STREAM_DISTANCE bytes ahead where the product is
+// large, as B can then lie outside of the second cache. More steps bring the next panel during the first ones.
+#define STREAM_ROWS (GEMM_ROWS > 6 ? 5 : 4)
+#define STREAM_PRODUCTS (1 << 22)
+#define STREAM_DISTANCE 8192
+// Cache lines of a panel's group; narrower panels prefetch nothing.
+#define GROUP_LINES (PANEL * GROUP / 64)
+
 #include "gemm_i8_rows.h"
+
+/// What a tile brings of B, from `distance` bytes behind what it multiplies: with each group half a panel's row, or all.
+typedef struct {
+  ptrdiff_t distance;
+  enum { I8_FETCH_NOTHING, I8_FETCH_HALF, I8_FETCH_ALL } amount;
+} i8_fetch;
 
 ALWAYS_INLINE ptrdiff_t group_count(ptrdiff_t k) { return (k + GROUP - 1) / GROUP; }
 
@@ -56,7 +70,8 @@ HELPER int side_steps(const int rows) { return rows == 1 ? 4 : rows < 4 || GEMM_
 
 /// rows x PANEL sums; `words` are the rows' converted A, `b` the panel's bytes of this chunk.
 ALWAYS_INLINE void i8_tile(
-  const int rows, const int steps, ptrdiff_t groups, const int32_t *words, const int8_t *b, bool resumes, int32_t *sums) {
+  const int rows, const int steps, const int amount, ptrdiff_t ahead, ptrdiff_t groups, const int32_t *words,
+  const int8_t *b, bool resumes, int32_t *sums) {
   vi acc[4][GEMM_ROWS][2];
   UNROLL for (int i = 0; i < rows; i++) {
     UNROLL for (int v = 0; v < 2; v++) {
@@ -64,9 +79,13 @@ ALWAYS_INLINE void i8_tile(
       if (resumes) acc[0][i][v] = vi_load(sums + i * PANEL + v * VL);
     }
   }
+  const int8_t *fetched = b + ahead;
   ptrdiff_t k = 0;
   for (; k + steps <= groups; k += steps) {
     UNROLL for (int s = 0; s < steps; s++) {
+      // A line or two with each group: many at once would keep the loads of what is multiplied waiting.
+      if (amount == I8_FETCH_ALL) UNROLL for (int i = 0; i < GROUP_LINES; i++) __builtin_prefetch(b + ahead + i * 64);
+      if (amount == I8_FETCH_HALF) __builtin_prefetch(fetched), fetched += PANEL * GROUP / 2;
       UNROLL for (int i = 0; i < rows; i++) {
         const vi a = vi_set1(words[i * groups + k + s]);
         UNROLL for (int v = 0; v < 2; v++) acc[s][i][v] = group_step(acc[s][i][v], a, b + v * VL * GROUP);
@@ -89,10 +108,17 @@ ALWAYS_INLINE void i8_tile(
   }
 }
 
-typedef void i8_tile_fn(ptrdiff_t groups, const int32_t *words, const int8_t *b, bool resumes, int32_t *sums);
-#define TILE(rows)                                                                                               \
-  static void i8_tile_##rows(ptrdiff_t groups, const int32_t *words, const int8_t *b, bool resumes, int32_t *s) { \
-    i8_tile(rows, side_steps(rows), groups, words, b, resumes, s);                                                                 \
+typedef void i8_tile_fn(
+  i8_fetch fetch, ptrdiff_t groups, const int32_t *words, const int8_t *b, bool resumes, int32_t *sums);
+#define TILE_OF(rows, amount) i8_tile(rows, side_steps(rows), amount, fetch.distance, groups, words, b, resumes, s)
+#define TILE(rows)                                                                                       \
+  static void i8_tile_##rows(                                                                            \
+    i8_fetch fetch, ptrdiff_t groups, const int32_t *words, const int8_t *b, bool resumes, int32_t *s) { \
+    const bool all = GROUP_LINES > 0 && rows >= STREAM_ROWS && fetch.amount == I8_FETCH_ALL;             \
+    const bool half = GROUP_LINES > 1 && rows > GEMM_ROWS / 2 && fetch.amount == I8_FETCH_HALF;          \
+    if (all) TILE_OF(rows, I8_FETCH_ALL);                                                                \
+    else if (half) TILE_OF(rows, I8_FETCH_HALF);                                                         \
+    else TILE_OF(rows, I8_FETCH_NOTHING);                                                                \
   }
 TILE(1) TILE(2) TILE(3) TILE(4)
 #if GEMM_ROWS > 4
@@ -132,14 +158,21 @@ static void convert_rows(
   }
 }
 
-/// All tiles of `rows` converted rows against one chunk of a panel.
+/// All tiles of `rows` converted rows against one chunk of a panel; `next` is multiplied after it. `streams`: one step
+/// of rows asks for what lies further on.
 static void multiply_chunk(
-  ptrdiff_t rows, ptrdiff_t groups, const int32_t *words, const int8_t *b, bool resumes, int32_t *sums) {
+  ptrdiff_t rows, ptrdiff_t groups, const int32_t *words, const int8_t *b, const int8_t *next, bool streams,
+  bool resumes, int32_t *sums) {
   const ptrdiff_t steps = (rows + GEMM_ROWS - 1) / GEMM_ROWS, height = rows / steps, taller = rows % steps;
   ptrdiff_t r = 0;
+  i8_fetch fetch = {STREAM_DISTANCE, streams && steps == 1 && rows >= STREAM_ROWS ? I8_FETCH_ALL : I8_FETCH_NOTHING};
   for (ptrdiff_t step = 0; step < steps; step++) {
     const ptrdiff_t count = height + (step < taller);
-    i8_tiles[count - 1](groups, words + r * groups, b, resumes, sums + r * PANEL);
+    if (steps > 1) {
+      fetch.amount = step >= GROUP_LINES ? I8_FETCH_NOTHING : GROUP_LINES == 1 ? I8_FETCH_ALL : I8_FETCH_HALF;
+      fetch.distance = next - b + step * groups * (PANEL * GROUP / 2);
+    }
+    i8_tiles[count - 1](fetch, groups, words + r * groups, b, resumes, sums + r * PANEL);
     r += count;
   }
 }
@@ -153,6 +186,7 @@ void KERNEL(gemm_i8)(
   const ptrdiff_t column_end = least(panel_end * PANEL, g->n);
   const ptrdiff_t chunk = most(1, least(groups, A_WORDS / most(1, least(GEMM_ROWS, row_end - row_begin))));
   const ptrdiff_t block_rows = least(BLOCK_ROWS, A_WORDS / chunk);
+  const int8_t *first = (const int8_t *)g->b_packed + panel_begin * panel_bytes;
   for (ptrdiff_t row = row_begin; row < row_end; row += block_rows) {
     const ptrdiff_t rows = least(block_rows, row_end - row);
     find_row_ranges(g, row, rows, &values);
@@ -167,7 +201,11 @@ void KERNEL(gemm_i8)(
         if (chunk < groups || is_first) {
           convert_rows(g, row, rows, k, depth, is_first && needs_row_sums(g), &values, words);
         }
-        multiply_chunk(rows, group_count(depth), words, b + sizeof column_sums + k * PANEL, k > 0, sums);
+        const int8_t *from = b + sizeof column_sums + k * PANEL;
+        const int8_t *next = k + depth < g->k ? from + depth * PANEL
+          : panel + 1 < panel_end ? b + panel_bytes + sizeof column_sums : first + sizeof column_sums;
+        const bool streams = rows * g->n * g->k > STREAM_PRODUCTS;
+        multiply_chunk(rows, group_count(depth), words, from, next, streams, k > 0, sums);
       }
       const ptrdiff_t column = panel * PANEL;
       finish_panel(g, row, rows, column, least(PANEL, column_end - column), sums, column_sums, &values);
