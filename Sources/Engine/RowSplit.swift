@@ -17,7 +17,7 @@ struct RowSplit {
   /// A weight that meets fewer elements of a row is not worth reading for one row alone.
   private static let minimumReuse = 32
   /// Multiply-adds of a row against which reading one such weight again does not count.
-  private static let workForWeight = 256
+  private static let workForWeight = 64
   /// Multiply-adds of a row against which going through the nodes does not count.
   private static let minimumWork = 1 << 20
 
