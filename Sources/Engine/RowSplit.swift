@@ -21,6 +21,10 @@ struct RowSplit {
   /// Multiply-adds of a row against which going through the nodes does not count.
   private static let minimumWork = 1 << 20
 
+  private static let recurrent: Set<OperatorName> = [
+    "LSTM", "GRU", "RNN", "com.microsoft.DynamicQuantizeLSTM",
+  ]
+
   /// nil when the rows depend on each other, or are faster together.
   init?(_ program: Program, shapes: [Shape], team: ThreadTeam) {
     guard program.batching.isAllowed, !program.quantizesByRequest,
@@ -75,9 +79,12 @@ struct RowSplit {
       }
       work += operations
       largest = max(largest, bytes)
-      // Recurrent weights meet one element of a row at a time, however long its sequence is.
-      let isRecurrent = node.op == "LSTM" || node.op == "GRU" || node.op == "RNN"
-      if operations > 0, isRecurrent || operations / minimumReuse < weights { rarelyUsed += weights }
+      // A recurrent weight meets one element of a row at a time and is read again for each.
+      if recurrent.contains(node.op) {
+        rarelyUsed += operations
+      } else if operations > 0 && operations / minimumReuse < weights {
+        rarelyUsed += weights
+      }
     }
     return work >= minimumWork && work / workForWeight >= rarelyUsed && largest > cacheBytes / count
   }
