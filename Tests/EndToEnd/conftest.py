@@ -46,6 +46,11 @@ class Server:
         self.environment = environment or {}
         self.process = None
 
+    @property
+    def resident_bytes(self):
+        status = Path(f"/proc/{self.process.pid}/status").read_text()
+        return 1024 * int(next(line for line in status.splitlines() if line.startswith("VmRSS")).split()[1])
+
     def start(self, wait=True):
         with socket.socket() as probe:
             probe.bind(("127.0.0.1", 0))

@@ -141,19 +141,15 @@ def test_ever_new_shapes_do_not_take_ever_more_memory(own_server, made):
     """Plans are made for each shape and forgotten again."""
     upload(own_server, "decoder", made["decoder_with_past"][0])
 
-    def resident():
-        status = Path(f"/proc/{own_server.process.pid}/status").read_text()
-        return int(next(line for line in status.splitlines() if line.startswith("VmRSS")).split()[1])
-
     def send(lengths):
         for length in lengths:
             case = exported_graphs.decoder_inputs(1 + length % 3, 1 + length % 7, length % 211)
             compare_exports.infer(own_server, "decoder", case)
 
     send(range(300))
-    before = resident()
+    before = own_server.resident_bytes
     send(range(300, 2300))
-    assert resident() < before + 32 * 1024
+    assert own_server.resident_bytes < before + (32 << 20)
 
 
 @pytest.mark.skipif(not (Path.home() / ".cache/adze-exports").exists(), reason="scripts/compare_exports.py fetches it")

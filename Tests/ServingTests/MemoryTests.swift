@@ -7,10 +7,9 @@ import Testing
 @testable import Serving
 
 @Suite(.serialized) struct MemoryTests {
-  private static let width = 3072
-  private static let weightBytes = width * width * 4
+  private static let width = 64
 
-  /// y[batch, width] = x[batch, width] · W, with 36 MiB of weights.
+  /// y[batch, width] = x[batch, width] · W.
   private func wide() throws -> Model {
     var graph = Graph(name: "wide")
     let x = graph.addValue(TestModels.value("x", .float32, [.symbol("batch"), .known(Self.width)]))
@@ -23,12 +22,11 @@ import Testing
     return Model(graph: graph, irVersion: 10, opsets: ["": 21])
   }
 
-  @Test func unloadingGivesTheMemoryBack() throws {
+  /// What an unloaded model holds goes with it; how much memory that is, Tests/EndToEnd/test_memory.py measures.
+  @Test func nothingHoldsAnUnloadedModel() throws {
     let rig = CoreRig()
     let core = try rig.started()
     _ = try CoreRig.upload(core, "wide", try wide().serialized())
-    let loaded = ProcessUsage.current().residentBytes
-    #expect(loaded > Self.weightBytes)
     for round in 0..<3 {
       let answers = Answers()
       weak let servable = try core.repository.servable("wide")
@@ -39,9 +37,6 @@ import Testing
       #expect(answers.wait(for: 1)[round]?.floats?.count == 4 * Self.width)
       try core.repository.unload("wide")
       #expect(eventually { servable == nil })
-      #expect(
-        eventually { ProcessUsage.current().residentBytes < loaded - Self.weightBytes / 2 },
-        "\(ProcessUsage.current().residentBytes) of \(loaded) bytes are still resident")
       if round < 2 { try core.repository.load("wide") }
     }
     core.stop()
