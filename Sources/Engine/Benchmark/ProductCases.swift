@@ -113,7 +113,7 @@ extension KernelCase {
       for index in 0..<size.depth * size.columns where (index &* 2_654_435_761) >> 7 % 10 != 0 {
         b.floats[index] = 0
       }
-      let scratch = try AlignedBuffer(byteCount: table.gemm_sparse_rows * size.depth * 4)
+      let scratch = try AlignedBuffer(byteCount: SparsePacking.threadScratch(depth: size.depth))
       return try sparse(
         size, b, scratch, pack: table.pack_b_sparse_f32, run: table.gemm_sparse_f32,
         panels: size.panels(of: Int(ADZE_SPARSE_PANEL)))
@@ -148,9 +148,8 @@ extension KernelCase {
   ) throws -> () -> Void {
     let a = try BenchmarkData.floats(size.rows * size.depth)
     let c = try AlignedBuffer(byteCount: size.rows * size.columns * 4)
-    let bytes = pack(b.floats, size.columns, 1, size.depth, size.columns, nil)
-    let packed = try AlignedBuffer(byteCount: bytes)
-    _ = pack(b.floats, size.columns, 1, size.depth, size.columns, packed.bytes.baseAddress)
+    // Empty matrices are not among the sizes, so there is something to pack.
+    let packed = try SparsePacking.packed { pack(b.floats, size.columns, 1, size.depth, size.columns, $0) }!
     var gemm = adze_gemm_sparse_f32(
       m: size.rows, n: size.columns, k: size.depth, a: a.floats, a_row_stride: size.depth,
       b_packed: packed.bytes.baseAddress!, c: c.floats, c_row_stride: size.columns, epilogue: .none)

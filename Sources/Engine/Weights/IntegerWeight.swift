@@ -21,8 +21,8 @@ struct IntegerWeightForm: WeightForm {
   /// For profiles: `dense` is what the kernel is called that multiplies everything.
   func name(_ dense: String) -> String {
     if kind == .dense { return Kernels.name(dense) }
-    let kernel = kind == .sparse ? "gemm_sparse_rows_i8" : "gemm_sparse_i8"
-    return Kernels.name(kernel) + " \(Int((density * 100).rounded())) %"
+    return SparsePacking.name(
+      kind == .sparse ? "gemm_sparse_rows_i8" : "gemm_sparse_i8", density: density)
   }
 
   static func dense(_ packing: IntegerPacking, _ weight: Tensor) throws -> IntegerWeightForm {
@@ -37,27 +37,18 @@ struct IntegerWeightForm: WeightForm {
     _ kind: WeightFormKind, _ packing: IntegerPacking, _ weight: Tensor, density: Double
   ) throws -> IntegerWeightForm? {
     let (table, product) = (Kernels.current, packing.product)
-    let (size, overflow) = (product.depth + 64).multipliedReportingOverflow(by: product.columns + 64)
-    if overflow || size > Int.max / 8 { return nil }
-    let packFunction = kind == .sparse ? table.pack_b_sparse_rows_i8 : table.pack_b_sparse_i8
-    let packed: AlignedBuffer? = try weight.withBytes { bytes in
-      func pack(_ destination: UnsafeMutableRawPointer?) -> Int {
-        packFunction(
-          bytes.baseAddress!, packing.isSigned, product.columns, 1, product.depth, product.columns,
-          destination)
+    if !SparsePacking.fits(depth: product.depth, columns: product.columns) { return nil }
+    let pack = kind == .sparse ? table.pack_b_sparse_rows_i8 : table.pack_b_sparse_i8
+    let packed = try weight.withBytes { bytes in
+      try SparsePacking.packed {
+        pack(bytes.baseAddress!, packing.isSigned, product.columns, 1, product.depth, product.columns, $0)
       }
-      let size = pack(nil)
-      if size == 0 { return nil }
-      let buffer = try AlignedBuffer(byteCount: size)
-      _ = pack(buffer.bytes.baseAddress)
-      return buffer
     }
     return packed.map {
       IntegerWeightForm(
         kind: kind, density: density, packed: $0, isSigned: packing.isSigned,
         panelWidth: Int(ADZE_SPARSE_PANEL),
-        threadScratch: kind == .sparse
-          ? adze_gemm_sparse_scratch_count(Kernels.table, product.depth) * MemoryLayout<Float>.stride : 0)
+        threadScratch: kind == .sparse ? SparsePacking.threadScratch(depth: product.depth) : 0)
     }
   }
 

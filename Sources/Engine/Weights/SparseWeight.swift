@@ -24,27 +24,23 @@ struct SparseWeight: WeightForm {
 
     init?(_ kind: WeightFormKind) {
       let table = Kernels.current
+      panelWidth = Int(kind == .sparsePanel ? ADZE_SPARSE_BLOCK : ADZE_SPARSE_PANEL)
       switch kind {
       case .dense: return nil
       case .sparse:
         kernelName = "gemm_sparse_f32"
-        panelWidth = Int(ADZE_SPARSE_PANEL)
         (multiply, pack) = (table.gemm_sparse_f32, table.pack_b_sparse_f32)
       case .sparseColumns:
         kernelName = "gemm_sparse_columns_f32"
-        panelWidth = Int(ADZE_SPARSE_PANEL)
         (multiply, pack) = (table.gemm_sparse_columns_f32, table.pack_b_sparse_columns_f32)
       case .sparseQuads:
         kernelName = "gemm_sparse_quads_f32"
-        panelWidth = Int(ADZE_SPARSE_PANEL)
         (multiply, pack) = (table.gemm_sparse_quads_f32, table.pack_b_sparse_quads_f32)
       case .sparsePanel:
         kernelName = "gemm_sparse_panel_f32"
-        panelWidth = Int(ADZE_SPARSE_BLOCK)
         (multiply, pack) = (table.gemm_sparse_panel_f32, table.pack_b_sparse_panel_f32)
       case .twoOfFour:
         kernelName = "gemm_2of4_f32"
-        panelWidth = Int(ADZE_SPARSE_PANEL)
         (multiply, pack) = (table.gemm_2of4_f32, table.pack_b_2of4_f32)
       }
     }
@@ -57,15 +53,9 @@ struct SparseWeight: WeightForm {
     let packed = try matrix.tensor.withUnalignedBytes { bytes throws -> AlignedBuffer? in
       // Packing reads elements wherever they lie.
       guard let elements = bytes.baseAddress?.assumingMemoryBound(to: Float.self) else { return nil }
-      func pack(_ destination: UnsafeMutableRawPointer?) -> Int {
-        layout.pack(
-          elements, matrix.kStride, matrix.nStride, matrix.depth, matrix.columns, destination)
+      return try SparsePacking.packed {
+        layout.pack(elements, matrix.kStride, matrix.nStride, matrix.depth, matrix.columns, $0)
       }
-      let size = pack(nil)
-      if size == 0 { return nil }
-      let buffer = try AlignedBuffer(byteCount: size)
-      _ = pack(buffer.bytes.baseAddress)
-      return buffer
     }
     guard let packed else { return nil }
     self.kind = kind
@@ -73,13 +63,10 @@ struct SparseWeight: WeightForm {
     self.packed = packed
     self.density = density
     threadScratch =
-      kind == .sparse || kind == .sparseQuads
-      ? adze_gemm_sparse_scratch_count(Kernels.table, matrix.depth) * MemoryLayout<Float>.stride : 0
+      kind == .sparse || kind == .sparseQuads ? SparsePacking.threadScratch(depth: matrix.depth) : 0
   }
 
-  var kernelName: String {
-    Kernels.name(layout.kernelName) + " \(Int((density * 100).rounded())) %"
-  }
+  var kernelName: String { SparsePacking.name(layout.kernelName, density: density) }
   var byteCount: Int { packed.count }
   var panelWidth: Int { layout.panelWidth }
   var rowTile: Int { Kernels.current.gemm_sparse_rows }

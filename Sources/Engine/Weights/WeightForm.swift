@@ -56,11 +56,7 @@ struct WeightMatrix {
   let kStride: Int
   let nStride: Int
 
-  /// What the pack functions of the sparse forms ask for: 16 (k + 64) (n + 64) is a number.
-  var fitsSparseForms: Bool {
-    let (product, overflow) = (depth + 64).multipliedReportingOverflow(by: columns + 64)
-    return !overflow && product < Int.max / 16
-  }
+  var fitsSparseForms: Bool { SparsePacking.fits(depth: depth, columns: columns) }
 
   /// The matrix's elements times `factor`.
   func scaled(by factor: Float) throws -> WeightMatrix {
