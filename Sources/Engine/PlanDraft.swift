@@ -19,24 +19,27 @@ struct PlanDraft {
   private var offsets: [Int] = []
 
   /// Plans a run. A node whose shapes are known but whose kernel needs more becomes a dynamic step.
-  static func make(_ program: Program, shapes: [Shape], team: ThreadTeam) throws(EngineError) -> PlanDraft {
+  /// - Parameter arenaLimit: the most bytes that all values may take together.
+  static func make(
+    _ program: Program, shapes: [Shape], team: ThreadTeam, arenaLimit: Int
+  ) throws(EngineError) -> PlanDraft {
     var dynamicNodes: Set<Int> = []
     while true {
       var planner = Planner(program, shapes: shapes, team: team, dynamicNodes: dynamicNodes)
       try planner.walk()
-      let draft = try PlanDraft(planner)
+      let draft = try PlanDraft(planner, arenaLimit: arenaLimit)
       if draft.undecided.isSubset(of: dynamicNodes) { return draft }
       dynamicNodes.formUnion(draft.undecided)
     }
   }
 
-  private init(_ planner: Planner) throws(EngineError) {
+  private init(_ planner: Planner, arenaLimit: Int) throws(EngineError) {
     self.planner = planner
     program = planner.program
     sharing = MemorySharing(planner)
     let prepared = try prepareKernels()
     if !undecided.isEmpty { return }
-    try layOut(prepared)
+    try layOut(prepared, arenaLimit)
     for (index, step) in prepared.enumerated() { add(step, scratchBlock: sharing.blockCount + index) }
     inputs = program.graph.inputs.map(place)
     outputs = program.graph.outputs.map(place)
@@ -67,13 +70,15 @@ struct PlanDraft {
   }
 
   /// Blocks of values first, then one block of scratch memory for each step.
-  private mutating func layOut(_ prepared: [(draft: DraftStep, kernel: Kernel?)]) throws(EngineError) {
+  private mutating func layOut(
+    _ prepared: [(draft: DraftStep, kernel: Kernel?)], _ arenaLimit: Int
+  ) throws(EngineError) {
     blocks = sharing.blocks
     for (index, step) in prepared.enumerated() {
       let bytes = step.kernel?.scratchBytes(threads: planner.team.threads) ?? 0
       blocks.append(Lifetime(bytes: bytes, first: index, last: index))
     }
-    let layout = try ArenaLayout(blocks, limit: program.options.arenaLimit)
+    let layout = try ArenaLayout(blocks, limit: arenaLimit)
     offsets = layout.offsets
     arenaBytes = layout.byteCount
   }

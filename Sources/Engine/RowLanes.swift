@@ -11,10 +11,17 @@ final class RowLanes {
   /// Tells lanes on other threads to end, as only the calling thread may ask the session's own question.
   private let stop = StopFlag()
 
-  init(_ program: Program, team: ThreadTeam) {
-    shared = Session(program, team: team)
+  /// The share of a run's memory that each session gets, and the batch's inputs and outputs.
+  let arenaLimit: Int
+
+  /// - Parameter arenaLimit: the most bytes that everything may take together.
+  init(_ program: Program, team: ThreadTeam, arenaLimit: Int) {
+    let laneCount = team.threads == 1 ? 0 : team.threads
+    let share = arenaLimit / (laneCount + 2)
     let alone = ThreadTeam(threads: 1)
-    lanes = team.threads == 1 ? [] : (0..<team.threads).map { _ in Session(program, team: alone) }
+    shared = Session(program, team: team, arenaLimit: share)
+    lanes = (0..<laneCount).map { _ in Session(program, team: alone, arenaLimit: share) }
+    self.arenaLimit = share
     for lane in lanes.dropFirst() { lane.isCancelled = { [stop] in stop.isSet } }
   }
 

@@ -86,6 +86,8 @@ struct RowSplit {
         rarelyUsed += weights
       }
     }
+    // What together would be refused for its memory stays together, and is refused.
     return work >= minimumWork && work / workForWeight >= rarelyUsed && largest > cacheBytes / count
+      && largest <= program.options.arenaLimit / count
   }
 }

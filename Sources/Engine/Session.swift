@@ -18,6 +18,8 @@ public final class Session {
 
   public let program: Program
   public let team: ThreadTeam
+  /// The most bytes that the values of a run may take together.
+  private let arenaLimit: Int
 
   private var arena: AlignedBuffer?
   /// Most recently used first.
@@ -28,9 +30,14 @@ public final class Session {
   /// For plans whose rows are computed one by one.
   private var lanes: RowLanes?
 
-  public init(_ program: Program, team: ThreadTeam) {
+  public convenience init(_ program: Program, team: ThreadTeam) {
+    self.init(program, team: team, arenaLimit: program.options.arenaLimit)
+  }
+
+  init(_ program: Program, team: ThreadTeam, arenaLimit: Int) {
     self.program = program
     self.team = team
+    self.arenaLimit = arenaLimit
     dynamicValues = Array(repeating: nil, count: program.graph.values.count)
   }
 
@@ -119,15 +126,23 @@ public final class Session {
   }
 
   private func makePlan(_ shapes: [Shape]) throws(EngineError) -> Plan {
-    if let rows = RowSplit(program, shapes: shapes, team: team) {
-      return try Plan(rows, shapes: shapes, limit: program.options.arenaLimit)
-    }
-    return Plan(try PlanDraft.make(program, shapes: shapes, team: team), shapes: shapes)
+    if let plan = rowPlan(shapes) { return plan }
+    let draft = try PlanDraft.make(program, shapes: shapes, team: team, arenaLimit: arenaLimit)
+    return Plan(draft, shapes: shapes)
+  }
+
+  /// nil when the rows are better together, or when a row for each thread does not fit into the memory of a run.
+  private func rowPlan(_ shapes: [Shape]) -> Plan? {
+    guard let rows = RowSplit(program, shapes: shapes, team: team),
+      let plan = try? Plan(rows, shapes: shapes, limit: rowLanes.arenaLimit),
+      (try? rowLanes.prepare(rows)) != nil
+    else { return nil }
+    return plan
   }
 
   private var rowLanes: RowLanes {
     if let lanes { return lanes }
-    let made = RowLanes(program, team: team)
+    let made = RowLanes(program, team: team, arenaLimit: arenaLimit)
     lanes = made
     return made
   }

@@ -8,7 +8,7 @@ import Testing
 @Suite struct RowSplitTests {
   /// A convolution and a classifier, of whose five scores each row takes those that `k` names; x is `[n, 8, 64, 64]`,
   /// k `[n, 2]`.
-  private static func program(_ batch: Dimension = .symbol("n")) throws -> Program {
+  private static func program(_ batch: Dimension = .symbol("n"), arenaLimit: Int? = nil) throws -> Program {
     var numbers = NumberSequence(seed: 11)
     var builder = GraphBuilder()
     let x = builder.input("x", .float32, [batch, .known(8), .known(64), .known(64)])
@@ -21,7 +21,9 @@ import Testing
       "Gemm", [builder.node("Flatten", [pooled])[0], builder.constant(try numbers.tensor([16, 5]))])[0]
     builder.output(builder.node("GatherElements", [scores, k], attributes: ["axis": .int(1)])[0])
     builder.output(pooled)
-    return try builder.program()
+    var options = CompileOptions()
+    if let arenaLimit { options.arenaLimit = arenaLimit }
+    return try Program.compile(builder.model(), options: options)
   }
 
   private static func inputs(_ rows: Int, chosen: [Int64]? = nil) throws -> [Tensor] {
@@ -68,6 +70,23 @@ import Testing
     }
     let image = 8 * 64 * 64 * 4
     #expect(try bytes(40) - bytes(20) < 20 * (image + 1024))
+  }
+
+  /// Where a row for each thread is more than a run may take, the rows share one arena; where that is too much as well,
+  /// the run is refused as it would be without threads.
+  @Test func rowsOfAllThreadsStayWithinTheMemoryOfARun() throws {
+    let inputs = try Self.inputs(4)
+    let expected = try Session(try Self.program(), team: ThreadTeam(threads: 1)).run(inputs)
+    for limit in [4 << 20, 16 << 20] {
+      let session = Session(try Self.program(arenaLimit: limit), team: ThreadTeam(threads: 16))
+      let outputs = try session.run(inputs)
+      #expect(zip(outputs, expected).allSatisfy { $0.array(of: Float.self) == $1.array(of: Float.self) })
+      #expect(session.arenaBytes <= limit)
+    }
+    let small = Session(try Self.program(arenaLimit: 1 << 20), team: ThreadTeam(threads: 1))
+    let refusal = #expect(throws: EngineError.self) { try small.run(inputs) }
+    if case .memoryLimit = refusal {} else { Issue.record("\(String(describing: refusal))") }
+    #expect(small.arenaBytes <= 1 << 20)
   }
 
   @Test func fewOrSmallRowsStayTogether() throws {
