@@ -38,11 +38,14 @@ struct SymmetricMatrix: Sendable, Equatable {
   func times(_ matrix: [Double], columns: Int) -> [Double] {
     precondition(matrix.count == size * columns)
     var result = [Double](repeating: 0, count: matrix.count)
+    if matrix.isEmpty { return result }
     elements.withUnsafeBufferPointer { elements in
       matrix.withUnsafeBufferPointer { matrix in
         result.withUnsafeMutableBufferPointer { result in
+          // Not empty, so that there is a base address; counts are those of the matrices.
           RowUpdate.addProduct(
-            elements, rows: size, depth: size, stride: size, matrix, columns: columns, to: result, factor: 1)
+            elements.baseAddress!, rows: size, depth: size, aStride: size, matrix.baseAddress!,
+            columns: columns, bStride: columns, to: result.baseAddress!, cStride: columns, factor: 1)
         }
       }
     }
