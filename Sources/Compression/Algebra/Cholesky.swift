@@ -12,7 +12,7 @@ enum Cholesky {
   ///   tenfold as long as a pivot is not positive.
   /// - Throws: `CompressionError.dataset` for elements that are not finite, and for matrices that stay indefinite.
   static func lower(_ m: SymmetricMatrix, damping: Double) throws(CompressionError) -> [Double] {
-    try factor(m.elements, m, damping)
+    try factor(m, damping, isReversed: false)
   }
 
   /// U with (M + λI)⁻¹ = Uᵀ U, upper triangular, row-major with zeros below the diagonal.
@@ -21,8 +21,7 @@ enum Cholesky {
   /// M + λI = R Rᵀ for an upper R, and U = R⁻¹.
   /// - Throws: as `lower`.
   static func inverseUpper(_ m: SymmetricMatrix, damping: Double) throws(CompressionError) -> [Double] {
-    // Reversing both axes of a row-major matrix reverses its elements.
-    var factor = try factor(m.elements.reversed(), m, damping)
+    var factor = try factor(m, damping, isReversed: true)
     factor.withUnsafeMutableBufferPointer { factor in
       if let base = factor.baseAddress, m.size > 0 { invert(base, m.size) }
     }
@@ -76,15 +75,16 @@ enum Cholesky {
   }
 
   private static func factor(
-    _ elements: [Double], _ m: SymmetricMatrix, _ damping: Double
+    _ m: SymmetricMatrix, _ damping: Double, isReversed: Bool
   ) throws(CompressionError) -> [Double] {
-    guard elements.allSatisfy(\.isFinite), damping.isFinite, damping >= 0 else {
+    guard m.elements.allSatisfy(\.isFinite), damping.isFinite, damping >= 0 else {
       throw .dataset("the moments of a layer's inputs on the calibration data are not finite")
     }
     let scale = m.meanActiveDiagonal
     var damping = damping
     for _ in 0...retries {
-      var matrix = elements
+      // Reversing both axes of a row-major matrix reverses its elements.
+      var matrix = isReversed ? m.elements.reversed() : m.elements
       for index in 0..<m.size {
         let diagonal = index * m.size + index
         if matrix[diagonal] == 0 { matrix[diagonal] = scale }

@@ -27,25 +27,27 @@ enum LeastSquares {
 
   /// The weight with the elements of `mask` zero and the others refitted, each column for its own mask.
   ///
-  /// Exact where that takes at most `exactWork` multiplications, with columns of equal masks together; by conjugate
-  /// gradients above.
+  /// Exact where that takes at most `work` multiplications, with columns of equal masks together; above, by as many
+  /// steps of conjugate gradients as `work` allows.
   /// - Parameters:
   ///   - weight: `[gram.size, columns]`; `mask`: the same, true for elements that are removed.
   ///   - start: a weight to start the conjugate gradients from. Nil: `weight` itself.
   /// - Throws: as `Cholesky.lower`.
   static func refit(
     _ gram: SymmetricMatrix, _ weight: [Float], columns: Int, mask: [Bool], start: [Float]? = nil,
-    damping: Double, exactWork: Double = 4e10
+    damping: Double, work: Double = 4e10
   ) throws(CompressionError) -> [Float] {
     precondition(weight.count == gram.size * columns && mask.count == weight.count)
     let sets = columnsOfEqualMasks(mask, columns: columns)
-    let work = sets.reduce(0.0) { sum, set in
+    let needed = sets.reduce(0.0) { sum, set in
       let kept = Double(set.kept.count)
       return sum + kept * kept * (kept / 3 + Double(2 * set.columns.count))
     }
-    if work > exactWork {
+    if needed > work {
+      let step = Double(gram.size) * Double(weight.count)
       return try MaskedConjugateGradient.refit(
-        gram, weight, columns: columns, mask: mask, start: start ?? weight, damping: damping)
+        gram, weight, columns: columns, mask: mask, start: start ?? weight, damping: damping,
+        steps: Int(min(max(work / step, 1), 32)))
     }
     var result = [Float](repeating: 0, count: weight.count)
     for set in sets {

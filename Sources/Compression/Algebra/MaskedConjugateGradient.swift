@@ -3,16 +3,15 @@
 /// Conjugate gradients with the diagonal as preconditioner (Hestenes and Stiefel, 1952), as Meng et al., "ALPS"
 /// (2024), refit pruned layers. All columns advance together, so that a step is one product with G.
 enum MaskedConjugateGradient {
-  /// Steps at most. Each lowers the error, so that stopping early costs little.
-  static let maximumSteps = 32
-
   /// The weight with the elements of `mask` zero and the others near argmin ‖X W − X W'‖² + λ ‖W'_S − W_S‖².
   /// - Parameters:
   ///   - weight, start: `[gram.size, columns]`; elements of `start` under the mask count as zero.
   ///   - damping: λ as a fraction of the mean second moment of the inputs.
+  ///   - steps: at most so many. Each lowers the error, so that stopping early costs little.
   /// - Throws: `CompressionError.dataset` when `gram` is not finite.
   static func refit(
-    _ gram: SymmetricMatrix, _ weight: [Float], columns: Int, mask: [Bool], start: [Float], damping: Double
+    _ gram: SymmetricMatrix, _ weight: [Float], columns: Int, mask: [Bool], start: [Float], damping: Double,
+    steps: Int
   ) throws(CompressionError) -> [Float] {
     precondition(weight.count == gram.size * columns && mask.count == weight.count && start.count == mask.count)
     guard gram.elements.allSatisfy(\.isFinite) else {
@@ -36,7 +35,7 @@ enum MaskedConjugateGradient {
     var direction = residual.indices.map { residual[$0] / diagonal[$0 / columns] }
     var energy = columnSums(columns, residual, direction)
     let initial = energy
-    for _ in 0..<maximumSteps {
+    for _ in 0..<steps {
       var product = matrix.times(direction, columns: columns)
       for index in product.indices {
         product[index] = mask[index] ? 0 : product[index] + lambda * direction[index]

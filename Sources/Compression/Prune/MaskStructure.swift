@@ -8,7 +8,7 @@ enum MaskStructure: Sendable, Equatable {
   /// Rectangles of `inputs` × `outputs` weights that go or stay together, smaller at the edges.
   case blocks(inputs: Int, outputs: Int)
 
-  /// What a structure's count must divide: panels of rows that masks are chosen in hold whole groups.
+  /// Rows that a structure binds together. A mask can be chosen for any whole number of them at a time.
   var rows: Int {
     switch self {
     case .unstructured: 1
