@@ -64,7 +64,7 @@ import Testing
     }
   }
 
-  @Test(arguments: [0, 1]) func nothingOrEverything(sparsity: Double) throws {
+  @Test(arguments: [0.0, 1.0]) func nothingOrEverything(sparsity: Double) throws {
     let gram = SolverReference.gram(size: 10, rows: 20, seed: 5)
     let weight = TestModels.numbers(30, seed: 6)
     let result = try OBSPruner(sparsity: sparsity).prune(weight, columns: 3, gram: gram)
