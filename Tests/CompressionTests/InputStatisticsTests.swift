@@ -17,7 +17,8 @@ import Testing
     // Ten samples of three positions and five inputs.
     let samples = (0..<10).map { TestModels.numbers(15, seed: $0) }
     let statistics = try #require(sum(samples, depth: 5, Self.all))
-    let rows = samples.flatMap { sample in (0..<3).map { Array(sample[$0 * 5..<$0 * 5 + 5]).map(Double.init) } }
+    let rows = samples.flatMap { sample in (0..<3).map { Array(sample[$0 * 5..<$0 * 5 + 5]).map(Double.init) }
+    }
     #expect(statistics.rows == 30)
     for k in 0..<5 {
       let column = rows.map { $0[k] }

@@ -80,6 +80,6 @@ import Testing
         == [true, false, true, false, true, false])
     #expect(
       MaskStructure.pattern(kept: 1, of: 3).mask(scores, depth: 6, columns: 1, sparsity: 0)
-        == [false, true, true, true, true, false])
+        == [true, false, true, true, true, false])
   }
 }

@@ -60,7 +60,9 @@ import Testing
       let panels = stride(from: 0, to: depth, by: 128).map { min(128, depth - $0) * columns }
       let count = panels.reduce(0) { $0 + Int((0.5 * Double($1)).rounded()) }
       #expect(refitted.mask.filter { $0 }.count == count)
-      for row in dead where row < 128 { #expect(refitted.mask[row * columns..<(row + 1) * columns].allSatisfy { $0 }) }
+      for row in dead where row < 128 {
+        #expect(refitted.mask[row * columns..<(row + 1) * columns].allSatisfy { $0 })
+      }
     }
   }
 

@@ -11,15 +11,19 @@ import Testing
         pads: [1, 0, 0, 1]))
     #expect(patches.positions == 4 && patches.depth == 4)
     let image: [Float] = [1, 2, 3, 4, 5, 6, 7, 8, 9]
-    #expect((0..<4).map { row(patches, $0, 0, image) } == [[0, 0, 1, 2], [0, 0, 3, 0], [4, 5, 7, 8], [6, 0, 9, 0]])
+    #expect(
+      (0..<4).map { row(patches, $0, 0, image) } == [
+        [0, 0, 1, 2], [0, 0, 3, 0], [4, 5, 7, 8], [6, 0, 9, 0],
+      ])
   }
 
   /// Every element against the definition, for groups, dilations, strides and one to three axes.
-  @Test(arguments: [
-    (1, [7], [3], [2], [2], [1, 2]), (2, [5, 4], [3, 2], [1, 2], [2, 1], [2, 0, 1, 1]),
-    (4, [3, 4, 2], [1, 3, 2], [2, 1, 1], [1, 1, 1], [0, 1, 0, 0, 1, 1]),
-    (2, [1, 1], [1, 1], [3, 3], [1, 1], [0, 0, 0, 0]),
-  ] as [(Int, [Int], [Int], [Int], [Int], [Int])])
+  @Test(
+    arguments: [
+      (1, [7], [3], [2], [2], [1, 2]), (2, [5, 4], [3, 2], [1, 2], [2, 1], [2, 0, 1, 1]),
+      (4, [3, 4, 2], [1, 3, 2], [2, 1, 1], [1, 1, 1], [0, 1, 0, 0, 1, 1]),
+      (2, [1, 1], [1, 1], [3, 3], [1, 1], [0, 0, 0, 0]),
+    ] as [(Int, [Int], [Int], [Int], [Int], [Int])])
   func rowsAreThoseOfTheDefinition(
     groups: Int, extents: [Int], kernel: [Int], strides: [Int], dilations: [Int], pads: [Int]
   ) throws {
@@ -54,15 +58,18 @@ import Testing
     }
   }
 
-  @Test(arguments: [
-    (3, 2, [4], [2], [1], [0, 0]), (2, 1, [4], [5], [1], [0, 0]), (2, 1, [4], [2], [0], [0, 0]),
-    (2, 0, [4], [2], [1], [0, 0]), (2, 1, [4], [2], [1], [0]), (2, 1, [4], [2], [1], [-1, 0]),
-  ] as [(Int, Int, [Int], [Int], [Int], [Int])]) func numbersThatDoNotFitAreRefused(
-    channels: Int, groups: Int, extents: [Int], kernel: [Int], strides: [Int], pads: [Int]
-  ) {
+  @Test(
+    arguments: [
+      (3, 2, [4], [2], [1], [0, 0]), (2, 1, [4], [5], [1], [0, 0]), (2, 1, [4], [2], [0], [0, 0]),
+      (2, 0, [4], [2], [1], [0, 0]), (2, 1, [4], [2], [1], [0]), (2, 1, [4], [2], [1], [-1, 0]),
+    ] as [(Int, Int, [Int], [Int], [Int], [Int])]) func numbersThatDoNotFitAreRefused(
+      channels: Int, groups: Int, extents: [Int], kernel: [Int], strides: [Int], pads: [Int]
+    )
+  {
     #expect(
       PatchRows(
-        channels: channels, groups: groups, extents: extents, kernel: kernel, strides: strides, dilations: [1],
+        channels: channels, groups: groups, extents: extents, kernel: kernel, strides: strides,
+        dilations: [1],
         pads: pads) == nil)
   }
 

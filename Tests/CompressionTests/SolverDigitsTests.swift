@@ -16,7 +16,8 @@ import Testing
     let labels: [Int]
 
     init() throws {
-      let config = String(#filePath.dropLast("Tests/CompressionTests/SolverDigitsTests.swift".count)) + "config"
+      let config =
+        String(#filePath.dropLast("Tests/CompressionTests/SolverDigitsTests.swift".count)) + "config"
       let model = try Model.load(path: "\(config)/models/digits/1/model.onnx")
       for layer in LayerScan(model).layers {
         let bias = try #require(layer.bias.flatMap { model.graph[$0].constant })

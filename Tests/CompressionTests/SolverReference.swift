@@ -8,7 +8,9 @@ enum SolverReference {
     var elements = [Double](repeating: 0, count: size * size)
     for row in 0..<rows {
       let part = noise[row * (size + 1)..<(row + 1) * (size + 1)].map { $0 }
-      let x = (0..<size).map { dead.contains($0) ? 0 : (part[$0] + 0.7 * part[$0 + 1]) * (1 + Double($0 % 5)) }
+      let x = (0..<size).map {
+        dead.contains($0) ? 0 : (part[$0] + 0.7 * part[$0 + 1]) * (1 + Double($0 % 5))
+      }
       for i in 0..<size {
         for j in 0..<size { elements[i * size + j] += x[i] * x[j] / Double(rows) }
       }

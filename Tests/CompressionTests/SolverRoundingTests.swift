@@ -22,7 +22,9 @@ import Testing
     }
 
     /// The damped error of the layer's output.
-    func cost(_ codes: [Int32], _ grid: any WeightGrid, _ groups: ScaleGroups, _ scales: [GridScale]) -> Double {
+    func cost(_ codes: [Int32], _ grid: any WeightGrid, _ groups: ScaleGroups, _ scales: [GridScale])
+      -> Double
+    {
       let values = ScaledGrid(layout, grid, groups, scales).values(codes)
       let damped = SymmetricMatrix(size: gram.size, elements: SolverReference.damped(gram, 0.01))
       return damped.quadratic(zip(values, weight).map { $0 - $1 }, columns: layout.columns)
@@ -132,7 +134,8 @@ import Testing
   @Test func scalesAreAtLeastTheSmallestAllowed() throws {
     let made = Case(20, 3, seed: 17)
     let (_, scales) = try GPTQRounding().codes(
-      made.weight, made.layout, IntegerGrid(bits: 8, isSymmetric: true), .channel, .none, gram: made.gram, mask: nil,
+      made.weight, made.layout, IntegerGrid(bits: 8, isSymmetric: true), .channel, .none, gram: made.gram,
+      mask: nil,
       minimumScales: [0, 0.5, 0])
     #expect(scales[1].scale == 0.5)
     #expect(scales[0].scale < 0.01 && scales[2].scale < 0.01)

@@ -9,7 +9,7 @@ enum Cholesky {
 
   /// L with M + λI = L Lᵀ, row-major with zeros above the diagonal.
   /// - Parameter damping: λ as a fraction of the mean of the diagonal elements that are not zero. It is raised
-  ///   tenfold as long as a pivot is not positive.
+  ///   tenfold, to 1 at most, as long as a pivot is not positive.
   /// - Throws: `CompressionError.dataset` for elements that are not finite, and for matrices that stay indefinite.
   static func lower(_ m: SymmetricMatrix, damping: Double) throws(CompressionError) -> [Double] {
     try factor(m, damping, isReversed: false)
@@ -95,13 +95,16 @@ enum Cholesky {
         return decompose(base, m.size, smallestPivot: scale * Double(m.size) * .ulpOfOne)
       }
       if isDone { return matrix }
-      damping = max(damping * 10, 1e-8)
+      // More than the moments themselves would no longer describe the inputs.
+      if damping >= 1 { break }
+      damping = min(max(damping * 10, 1e-8), 1)
     }
     throw .dataset("the second moments of a layer's inputs are not positive definite")
   }
 
   /// Replaces the `size · size` elements of `a` by its lower factor; false when a pivot is not positive.
-  private static func decompose(_ a: UnsafeMutablePointer<Double>, _ size: Int, smallestPivot: Double) -> Bool {
+  private static func decompose(_ a: UnsafeMutablePointer<Double>, _ size: Int, smallestPivot: Double) -> Bool
+  {
     var panel = [Double](repeating: 0, count: block * size)
     return panel.withUnsafeMutableBufferPointer { panel -> Bool in
       let p = panel.baseAddress!
@@ -128,7 +131,8 @@ enum Cholesky {
         for first in stride(from: end, to: size, by: 256) {
           for row in first..<size {
             RowUpdate.add(
-              a + (row * size + start), count: end - start, p + first, stride: size, to: a + (row * size + first),
+              a + (row * size + start), count: end - start, p + first, stride: size,
+              to: a + (row * size + first),
               columns: min(256, row + 1 - first), factor: -1)
           }
         }

@@ -13,7 +13,8 @@ enum MaskedConjugateGradient {
     _ gram: SymmetricMatrix, _ weight: [Float], columns: Int, mask: [Bool], start: [Float], damping: Double,
     steps: Int
   ) throws(CompressionError) -> [Float] {
-    precondition(weight.count == gram.size * columns && mask.count == weight.count && start.count == mask.count)
+    precondition(
+      weight.count == gram.size * columns && mask.count == weight.count && start.count == mask.count)
     guard gram.elements.allSatisfy(\.isFinite) else {
       throw .dataset("the moments of a layer's inputs on the calibration data are not finite")
     }
@@ -43,7 +44,8 @@ enum MaskedConjugateGradient {
       let curvature = columnSums(columns, direction, product)
       // A column that is solved, or has nothing to solve, stands still.
       let step = energy.indices.map { column in
-        energy[column] > 1e-20 * initial[column] && curvature[column] > 0 ? energy[column] / curvature[column] : 0
+        energy[column] > 1e-20 * initial[column] && curvature[column] > 0
+          ? energy[column] / curvature[column] : 0
       }
       if step.allSatisfy({ $0 == 0 }) { break }
       for index in current.indices {

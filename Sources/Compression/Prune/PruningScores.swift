@@ -35,7 +35,9 @@ enum PruningScores {
   /// w² / U_kk² (LeCun et al., "Optimal brain damage", 1990, with the inverse of SparseGPT, 2023): what the output
   /// loses when all inputs after the k-th make up for the weight.
   /// - Parameter pivots: the diagonal of U, where (H + λI)⁻¹ = UᵀU.
-  static func surgeon(_ weights: UnsafeBufferPointer<Double>, columns: Int, pivots: ArraySlice<Double>) -> [Float] {
+  static func surgeon(_ weights: UnsafeBufferPointer<Double>, columns: Int, pivots: ArraySlice<Double>)
+    -> [Float]
+  {
     weights.indices.map { index in
       let ratio = weights[index] / pivots[pivots.startIndex + index / columns]
       return Float(ratio * ratio)

@@ -41,7 +41,8 @@ struct GPTQRounding: WeightRounding {
       for column in 0..<columns { weight.append(Double(matrix[row * columns + column])) }
     }
     var codes = [Int32](repeating: 0, count: matrix.count)
-    ErrorPropagation.walk(&weight, depth: depth, columns: columns, upper, block: Self.block) { place, current in
+    ErrorPropagation.walk(&weight, depth: depth, columns: columns, upper, block: Self.block) {
+      place, current in
       let row = order[place]
       for column in 0..<columns {
         let element = row * columns + column
