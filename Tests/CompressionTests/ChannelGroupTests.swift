@@ -45,7 +45,8 @@ import Testing
         let inner = try net.convolution("inner", net.node("Relu", "r1", [stem]), [6, 8, 3, 3], pads: 1)
         let outer = try net.convolution("outer", net.node("Relu", "r2", [inner]), [8, 6, 1, 1])
         let sum = net.node("Add", "sum", [stem, outer])
-        return try net.model(net.convolution("head", sum, [3, 8, 1, 1]), [3, 4, 4])
+        let head = try net.convolution("head", sum, [3, 8, 1, 1])
+        return net.model(head, [3, 4, 4])
       case .depthwise:
         let expanded = try net.convolution("expand", net.x, [8, 2, 1, 1])
         let scale = try net.builder.constant("bn.scale", [8], seed: 31)
@@ -56,17 +57,20 @@ import Testing
         let deep = try net.convolution("depthwise", normal, [8, 1, 3, 3], pads: 1, groups: 8)
         let slope = try net.builder.constant("slope", [8, 1, 1], seed: 34)
         let activated = net.node("PRelu", "prelu", [deep, slope])
-        return try net.model(net.convolution("project", activated, [3, 8, 1, 1]), [3, 4, 4])
+        let head = try net.convolution("project", activated, [3, 8, 1, 1])
+        return net.model(head, [3, 4, 4])
       case .concat:
         let left = try net.convolution("left", net.x, [4, 2, 1, 1])
         let right = try net.convolution("right", net.x, [6, 2, 1, 1])
         let joined = net.node("Concat", "joined", [left, net.x, right], ["axis": .int(1)])
-        return try net.model(net.convolution("head", joined, [3, 12, 1, 1]), [3, 4, 4])
+        let head = try net.convolution("head", joined, [3, 12, 1, 1])
+        return net.model(head, [3, 4, 4])
       case .split:
         let wide = try net.convolution("wide", net.x, [8, 2, 1, 1])
         let parts = net.split("parts", wide, count: 2)
         let gated = net.node("Mul", "gated", [parts[0], net.node("Sigmoid", "gate", [parts[1]])])
-        return try net.model(net.convolution("head", gated, [3, 4, 1, 1]), [3, 4, 4])
+        let head = try net.convolution("head", gated, [3, 4, 1, 1])
+        return net.model(head, [3, 4, 4])
       case .heads:
         return try net.attention()
       default:
@@ -77,7 +81,8 @@ import Testing
         let scaled = net.node("Mul", "scaled", [features, gate])
         let flat = net.node("Flatten", "flat", [scaled])
         let weight = try net.builder.constant("fc.weight", [128, 3], seed: 50)
-        return net.model(net.node("MatMul", "fc", [flat, weight]), [3])
+        let product = net.node("MatMul", "fc", [flat, weight])
+        return net.model(product, [3])
       }
     }
   }
@@ -205,10 +210,11 @@ private struct NetBuilder {
     let flat = builder.constant("flat", try Tensor(shape: [3], [0, 0, 6] as [Int64]))
     let joined = node("Reshape", "joined", [mixed, flat])
     let weight = try builder.constant("out.weight", [6, 4], seed: 66)
-    return model(node("MatMul", "out", [joined, weight]), [5, 4])
+    let product = node("MatMul", "out", [joined, weight])
+    return model(product, [5, 4])
   }
 
-  consuming func model(_ output: ValueID, _ inner: [Int]) -> Model {
+  func model(_ output: ValueID, _ inner: [Int]) -> Model {
     builder.model(output: output, [.symbol("batch")] + inner.map { .known($0) })
   }
 }

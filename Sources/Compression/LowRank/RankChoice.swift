@@ -34,7 +34,7 @@ enum RankChoice {
   /// what it costs comes first. Energies fall within a layer, so that greedy is optimal up to the last component.
   ///
   /// - Parameter budget: what all layers together may cost; every layer has at least one component.
-  /// - Returns: a rank for each layer; nil leaves it as it is, which the last step of its components always gives.
+  /// - Returns: a rank for each layer; nil leaves it as it is.
   static func ranks(_ layers: [Candidate], budget: Int) -> [Int?] {
     var ranks = layers.map { Int?.some(min(1, $0.energies.count)) }
     var spent = 0
@@ -49,7 +49,8 @@ enum RankChoice {
         let step = layer.step(after: ranks[index] ?? 0)
         if best == nil || step.density > best!.density { best = (index, step.rank, step.cost, step.density) }
       }
-      guard let best else { return ranks }
+      // What adds nothing is not worth its cost.
+      guard let best, best.density > 0 else { return ranks }
       if spent + best.cost > budget {
         isOpen[best.layer] = false
         continue

@@ -4,8 +4,8 @@ import Tensors
 /// learned (task arithmetic: Ilharco et al., "Editing models with task arithmetic", 2023).
 enum TensorMerging {
   /// - Parameter alpha: 0 gives `base` and 1 gives `other`, both bit by bit.
-  /// - Throws: `CompressionError.model` when shapes or types differ, or when numbers that are no floats do: those are
-  ///   sizes, indexes or codes, between which there is nothing.
+  /// - Throws: `CompressionError.model` when shapes or types differ, or when numbers other than float16, float32 and
+  ///   float64 do: those are sizes, indexes or codes, between which there is nothing.
   static func merge(
     _ base: Tensor, _ other: Tensor, alpha: Double, name: String
   ) throws(CompressionError) -> Tensor {
@@ -14,28 +14,26 @@ enum TensorMerging {
         "weight '\(name)' is \(base.type.name) \(base.shape) in one model and \(other.type.name) "
           + "\(other.shape) in the other")
     }
-    if base == other || alpha == 0 { return base }
+    if base == other { return base }
+    guard [.float32, .float64, .float16].contains(base.type) else {
+      throw .model("weight '\(name)' of \(base.type.name) differs between the models")
+    }
+    if alpha == 0 || alpha == 1 { return alpha == 0 ? base : other }
     do {
       switch base.type {
       case .float32:
-        return try mix(base, other) { (a: Float, b: Float) in Float(between(Double(a), Double(b), alpha)) }
-      case .float64: return try mix(base, other) { (a: Double, b: Double) in between(a, b, alpha) }
+        return try mix(base, other) { (a: Float, b: Float) in
+          Float(Double(a) + alpha * (Double(b) - Double(a)))
+        }
       case .float16:
         return try mix(base, other) { (a: Float16, b: Float16) in
-          Float16(between(Double(a), Double(b), alpha))
+          Float16(Double(a) + alpha * (Double(b) - Double(a)))
         }
-      default:
-        throw CompressionError.model("weight '\(name)' of \(base.type.name) differs between the models")
+      default: return try mix(base, other) { (a: Double, b: Double) in a + alpha * (b - a) }
       }
-    } catch let error as CompressionError {
-      throw error
     } catch {
       throw .model("weight '\(name)': \(error)")
     }
-  }
-
-  private static func between(_ a: Double, _ b: Double, _ alpha: Double) -> Double {
-    alpha == 1 ? b : a + alpha * (b - a)
   }
 
   private static func mix<Element: TensorElement>(
