@@ -110,6 +110,16 @@ struct GraphBuilder {
     return output
   }
 
+  /// A node of several outputs, named `name.0`, `name.1` and so on.
+  mutating func node(
+    _ op: OperatorName, _ name: String, _ inputs: [ValueID], outputs count: Int,
+    _ attributes: Attributes = [:]
+  ) -> [ValueID] {
+    let outputs = (0..<count).map { graph.addValue(Value(name: "\(name).\($0)")) }
+    graph.nodes.append(Node(name: name, op: op, inputs: inputs, outputs: outputs, attributes: attributes))
+    return outputs
+  }
+
   consuming func model(output: ValueID, _ dimensions: [Dimension], opset: Int = 17) -> Model {
     graph[output].type = .tensor(TensorType(.float32, dimensions))
     graph.outputs = [output]
