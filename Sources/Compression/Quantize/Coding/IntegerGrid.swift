@@ -91,7 +91,7 @@ struct IntegerGrid: WeightGrid {
       ? Double(max(-low, high)) / Double(largest)
       : (Double(high) - Double(low)) / Double(codes.upperBound)
     // No code's number may become infinite.
-    let scale = min(Float(exact), .greatestFiniteMagnitude / 256)
+    let scale = min(Float(exact), .greatestFiniteMagnitude / Float(1 << bits))
     if scale < .leastNormalMagnitude { return nil }
     let step = max(scale, minimum)
     if isSymmetric { return GridScale(scale: step, zeroPoint: middle) }

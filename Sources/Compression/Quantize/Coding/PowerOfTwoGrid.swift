@@ -7,8 +7,8 @@ import Tensors
 struct PowerOfTwoGrid: WeightGrid {
   static let bits = 8
   private static let codes: ClosedRange<Int32> = -128...127
-  /// Bits behind the point of numbers that float32 holds without subnormals.
-  private static let fractionBits = -119...126
+  /// Bits behind the point with which all numbers are finite and the scale is not subnormal.
+  private static let fractionBits = -120...126
   /// How many more bits behind the point the search for the least error tries.
   private static let searched = 3
 
