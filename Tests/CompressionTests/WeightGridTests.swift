@@ -75,7 +75,8 @@ extension WeightGrid {
     let largest = Float.greatestFiniteMagnitude
     let cases: [[Float]] = [
       [], [0], [-0.0, 0], [.nan], [.infinity, -.infinity], [.leastNonzeroMagnitude], [largest],
-      [-largest, largest], [1, .nan, .infinity], [1e-38, -1e-39], [largest, .leastNonzeroMagnitude],
+      [-largest, largest], [1, .nan, .infinity], [1e-38, -.leastNormalMagnitude / 8],
+      [largest, .leastNonzeroMagnitude],
     ]
     var grids: [any WeightGrid] = [
       PowerOfTwoGrid(), SignGrid(isTernary: false), SignGrid(isTernary: true), CodebookGrid(clusters: 4),
