@@ -1,0 +1,20 @@
+/// Rounds every weight to the nearest number of its group's grid.
+struct NearestRounding: WeightRounding {
+  func codes(
+    _ matrix: [Float], _ layout: MatrixLayout, _ grid: any WeightGrid, _ groups: ScaleGroups, _ clip: Clip,
+    gram: SymmetricMatrix?, mask: [Bool]?, minimumScales: [Float]?
+  ) throws(CompressionError) -> (codes: [Int32], scales: [GridScale]) {
+    let scales = ScaleFitting.scales(
+      matrix, layout, grid, groups, clip, importance: gram.map(ScaleFitting.importance), mask: mask,
+      minimumScales: minimumScales)
+    var codes = [Int32](repeating: 0, count: layout.count)
+    for row in 0..<layout.depth {
+      for column in 0..<layout.columns {
+        let index = row * layout.columns + column
+        let scale = scales[groups.index(row: row, column: column, columns: layout.columns)]
+        codes[index] = grid.round(mask?[index] == true ? 0 : matrix[index], scale)
+      }
+    }
+    return (codes, scales)
+  }
+}
