@@ -34,17 +34,17 @@ def geometric_mean(values):
     return math.exp(sum(map(math.log, values)) / len(values))
 
 
-def conditions(versions, options):
+def conditions(versions, options, command="scripts/performance"):
     """One sentence: machine, versions, date, command, and how busy the machine was."""
     info = Path("/proc/cpuinfo").read_text()
     model = re.search(r"model name\s*: (.*)", info)
-    engines = [f"Adze with {versions.get('adze')}"]
+    engines = [f"Adze with {versions['adze']}"] if versions.get("adze") else ["Adze"]
     engines += [f"onnxruntime {versions['onnxruntime']}"] if "onnxruntime" in versions else []
     engines += [f"OpenVINO {versions['openvino']}"] if "openvino" in versions else []
     today = datetime.datetime.now(datetime.timezone.utc).strftime("%Y-%m-%d %H:%M UTC")
     load = os.getloadavg()[0]
     busy = f", load average {load:.1f} with the measurement's own" if load > 2.5 else ""
-    command = f"scripts/performance --rounds {options.rounds} --seconds {options.seconds:g}"
+    command = f"{command} --rounds {options.rounds} --seconds {options.seconds:g}"
     return (
         f"{model.group(1) if model else os.uname().machine}, {os.cpu_count()} cores{busy}; "
         f"{', '.join(engines)}; {today}; `{command}`."

@@ -139,4 +139,34 @@ import Testing
     #expect(perplexity([([.infinity, 0], 1)]).value == nil)
     #expect(perplexity([([.nan, 0], 1)]).value == nil)
   }
+
+  static let decisionCases: [(scores: [Float], shape: [Int], rows: Int, classes: [Int]?)] = [
+    ([1, 3, 2, 5, 5, 0], [2, 3], 2, [1, 0]),
+    ([1, 3, 2, 5, 5, 0], [2, 3, 1, 1], 1, [1]),
+    ([0, 1, 1, 0, 2, 3, 9, 8], [2, 2, 2], 2, [1, 0, 1, 0]),
+    ([0, 1, 1, 0], [1, 1, 2, 2], 1, [1, 0]),
+    ([0.5, 0.49, 1], [3, 1], 3, [1, 0, 1]),
+    ([0.5, 1.1], [2, 1], 2, nil),
+    ([0.5, .nan], [2, 1], 2, nil),
+    ([.nan, 1, 2], [1, 3], 1, [2]),
+    ([.nan, .nan], [1, 2], 1, [0]),
+    ([1, 2], [2], 2, nil),
+    ([], [0, 2], 0, nil),
+    ([1, 2], [1, 2], 2, nil),
+    ([1, 2, 3], [1, 2], 1, nil),
+    ([Float](repeating: 0, count: 8), [1, 2, 2, 2], 1, nil),
+  ]
+
+  @Test(arguments: decisionCases)
+  func decisions(scores: [Float], shape: [Int], rows: Int, classes: [Int]?) {
+    #expect(Decisions(scores, shape: shape, rows: rows)?.classes == classes)
+  }
+
+  @Test func agreementCountsPositionsAndRows() throws {
+    let left = try #require(Decisions([0, 1, 1, 0, 2, 3, 9, 8], shape: [2, 2, 2], rows: 2))
+    let right = try #require(Decisions([0, 1, 0, 1, 2, 3, 9, 8], shape: [2, 2, 2], rows: 2))
+    let counts = try #require(left.agreement(with: right))
+    #expect(counts == (3, 1))
+    #expect(left.agreement(with: try #require(Decisions([0, 1], shape: [1, 2], rows: 1))) == nil)
+  }
 }

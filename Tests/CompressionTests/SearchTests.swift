@@ -15,7 +15,8 @@ import Testing
 
     init(_ space: SearchSpace) { self.space = space }
 
-    func judge(_ steps: [Recipe.Step], rows: Int?) throws(CompressionError) -> (quality: Quality, cost: Cost?) {
+    func judge(_ steps: [Recipe.Step], rows: Int?) throws(CompressionError) -> (quality: Quality, cost: Cost?)
+    {
       var choices = space.original
       for case .prune(let step) in steps {
         for name in step.selection.layers ?? [] {
@@ -39,7 +40,8 @@ import Testing
       samples: 100, isIdentical: loss == 0, agreement: 1 - loss, cosine: 1, rmse: 0, maximumError: 0,
       changedSamples: [])
     return Quality(
-      metric: MetricResult(name: .accuracy, value: 1 - loss, samples: 100), comparison: comparison, loss: loss)
+      metric: MetricResult(name: .accuracy, value: 1 - loss, samples: 100), comparison: comparison, loss: loss
+    )
   }
 
   private static func prune(_ sparsity: Double) -> Recipe.Step { .prune(PruneStep(sparsity: sparsity)) }
@@ -55,7 +57,8 @@ import Testing
           LayerOption(
             name: "half", step: prune(0.5), loss: 0.001 * size, microseconds: 6 * size, bytes: 60 * index),
           LayerOption(
-            name: "most", step: prune(0.8), loss: 0.004 * size * size, microseconds: 3 * size, bytes: 30 * index),
+            name: "most", step: prune(0.8), loss: 0.004 * size * size, microseconds: 3 * size,
+            bytes: 30 * index),
         ])
     })
 
@@ -64,7 +67,8 @@ import Testing
   }
 
   private func search(
-    _ judge: FakeJudge, _ goal: SearchGoal, trials: Int = 24, secondsATrial: Double = 0, finishAfter: Int = .max,
+    _ judge: FakeJudge, _ goal: SearchGoal, trials: Int = 24, secondsATrial: Double = 0,
+    finishAfter: Int = .max,
     seeds: [[Int]] = []
   ) throws -> SearchReport {
     var run = SearchRun(space: judge.space, goal: goal, mostTrials: trials, budgetSeconds: 25)
@@ -104,18 +108,18 @@ import Testing
   }
 
   @Test func limitsOnSizeAreKept() throws {
-    let goal = SearchGoal(objective: .latency, maxLoss: 0.2, maxBytes: 1000)
+    let goal = SearchGoal(objective: .latency, maxLoss: 0.25, maxBytes: 1000)
     let report = try search(FakeJudge(Self.space), goal)
     let chosen = report.trials[report.chosen]
     #expect(report.chosen > 0)
     #expect(try #require(chosen.cost).fileBytes <= 1000)
-    #expect(try #require(chosen.quality).loss <= 0.2)
+    #expect(try #require(chosen.quality).loss <= 0.25 + 1e-9)
   }
 
   @Test func whatCannotBeKeptGivesTheOriginal() throws {
     let judge = FakeJudge(Self.space)
     judge.factor = 1e6
-    let report = try search(judge, SearchGoal(maxLoss: 0.001))
+    let report = try search(judge, SearchGoal(maxLoss: 0.01))
     #expect(report.chosen == 0)
     #expect(report.pareto.first == 0)
     #expect(report.trials.count > 2)
