@@ -148,7 +148,7 @@ def word_cases(found):
 def speech_cases(found):
     import onnxruntime
 
-    for name in ("silero_vad_16k_op15", "silero_vad"):
+    for name in ("silero_vad_16k_sequence", "silero_vad"):
         path = found.speech(name)
         session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
 

@@ -4,6 +4,8 @@ Each function gives a `Data`: arrays for `adze compress` and onnxruntime, and ho
 """
 import ast
 import codecs
+import contextlib
+import io
 import os
 import random
 import re
@@ -61,9 +63,10 @@ def words(name, characters, calibration=30, test=60):
 
     `characters`: those of the recogniser, for decoding. Texts and images come from one seed.
     """
-    import this
-
     from PIL import Image
+
+    with contextlib.redirect_stdout(io.StringIO()):
+        import this
 
     source = random.Random(7)
     text = codecs.decode(this.s, "rot13") + " ".join(m.__doc__ or "" for m in (random, string, os, np, Image))
@@ -117,25 +120,29 @@ def read_words(scores, truth):
 # MARK: speech
 
 
-def speech(inputs, run, length=512, streams=6, windows=32):
+# The recurrent inputs, with the shapes that they start from; the outputs behind the first one follow their order.
+STATES = {"state": (2, 1, 128), "h": (1, 1, 128), "c": (1, 1, 128)}
+
+
+def speech(inputs, run, streams=6, windows=32, length=512, context=64):
     """Windows of made-up speech and noise with the recurrent states that the original reaches in them.
 
-    `inputs`: the model's names and shapes. `run(arrays)` gives the original's outputs, of which the second is the next
-    state. Half of the streams are for calibration.
+    `inputs`: the model's names. `run(arrays)` gives the original's outputs. A window has the end of the one before it
+    in front. Half of the streams are for calibration.
     """
     halves = []
     for half in range(2):
         rows = {name: [] for name in inputs}
         for stream in range(streams // 2):
-            sound = voice(half * 100 + stream, length * windows)
-            state = np.zeros((2, 1, 128), np.float32)
-            for start in range(0, sound.size, length):
-                window = sound[None, start : start + length]
-                case = {"input": window, "state": state, "sr": np.array(RATE, np.int64)}
+            sound = np.pad(voice(half * 100 + stream, length * windows), (context, 0))
+            states = {name: np.zeros(shape, np.float32) for name, shape in STATES.items() if name in inputs}
+            for start in range(0, length * windows, length):
+                window = sound[None, start : start + context + length]
+                case = {"input": window, "sr": np.array(RATE, np.int64), **states}
                 case = {name: case[name] for name in inputs}
                 for name, array in case.items():
                     rows[name].append(array)
-                state = run(case)[1]
+                states = dict(zip(states, run(case)[1:]))
         halves.append({name: np.stack(arrays) for name, arrays in rows.items()})
     return Data(*halves, is_single=True)
 
