@@ -29,8 +29,8 @@ public struct WeightHistogram: Codable, Sendable, Equatable {
         range = (min(range?.low ?? value, value), max(range?.high ?? value, value))
       }
     }
-    guard let range else { return nil }
-    let (low, high) = (Double(range.low), Double(range.high))
+    guard let (least, most) = range else { return nil }
+    let (low, high) = (Double(least), Double(most))
     return (WeightHistogram(before, low: low, high: high), WeightHistogram(after, low: low, high: high))
   }
 }

@@ -27,11 +27,10 @@ struct ParetoPlot: Sendable {
   /// - Returns: empty when there are no finite points.
   func svg() -> Markup {
     let seen = points.filter { $0.x.isFinite && $0.y.isFinite }
-    let x = PlotAxis(
-      seen.map(\.x), from: Self.left, to: Self.right, includesZero: true, label: xLabel)
-    let y = PlotAxis(
-      seen.map(\.y), from: Self.bottom, to: Self.top, includesZero: false, label: yLabel)
-    guard let x, let y else { return "" }
+    guard
+      let x = PlotAxis(seen.map(\.x), from: Self.left, to: Self.right, includesZero: true, label: xLabel),
+      let y = PlotAxis(seen.map(\.y), from: Self.bottom, to: Self.top, includesZero: false, label: yLabel)
+    else { return "" }
     return """
       <svg viewBox="0 0 \(Self.width) \(Self.height)" role="img" aria-label="\(yName) against \(xName)">
       \(frame(x, y))\(line(seen, x, y))\(seen.map { dot($0, x, y) })</svg>

@@ -6,8 +6,7 @@ enum ReportPlots {
   /// The metric against file size and against latency, for the trials of a search, or for before and after.
   static func pareto(_ report: Report) -> Markup {
     let candidates = Self.candidates(report)
-    let metric = report.after.metric ?? report.before.metric
-    guard let metric else { return "" }
+    guard let metric = report.after.metric ?? report.before.metric else { return "" }
     let show: (Double) -> String = { metric.name.isFraction ? Verdict.percent($0) : Verdict.short($0) }
     let plots =
       [
