@@ -60,12 +60,6 @@ public struct Report: Codable, Sendable, Equatable {
     case comparison, constraints, layers, evidence, notes, isa, threads, seconds, search, sensitivity
   }
 
-  /// Reads what `encoded` wrote, by this version or an older one.
-  /// - Throws: `DecodingError` for anything else.
-  public init(decoding json: [UInt8]) throws {
-    self = try JSONDecoder().decode(Report.self, from: Data(json))
-  }
-
   /// The report as JSON with members in alphabetical order.
   public func encoded() -> [UInt8] {
     let encoder = JSONEncoder()
@@ -74,6 +68,14 @@ public struct Report: Codable, Sendable, Equatable {
       preconditionFailure("a report holds a number that is not finite")
     }
     return Array(data)
+  }
+}
+
+extension Report {
+  /// Reads what `encoded` wrote, by this version or an older one.
+  /// - Throws: `DecodingError` for anything else.
+  public init(decoding json: [UInt8]) throws {
+    self = try JSONDecoder().decode(Report.self, from: Data(json))
   }
 }
 

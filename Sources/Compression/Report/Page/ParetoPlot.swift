@@ -1,7 +1,7 @@
 /// Candidates as points: how well they do against what they take, and the line of those that nothing beats.
-struct ParetoPlot: Sendable {
-  struct Point: Sendable {
-    enum Role: String, Sendable { case original, chosen, other }
+struct ParetoPlot {
+  struct Point {
+    enum Role: String { case original, chosen, other }
 
     var x: Double
     var y: Double
