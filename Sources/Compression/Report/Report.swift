@@ -36,6 +36,10 @@ public struct Report: Codable, Sendable, Equatable {
   public var isa: String
   public var threads: Int
   public var seconds: Double
+  /// What was tried; nil when the recipe did not search.
+  public var search: SearchReport?
+  /// What each way to treat each layer is estimated to do; nil when it was not asked for.
+  public var sensitivity: [LayerSensitivity]?
 
   public enum Evidence: String, Codable, Sendable {
     /// Samples with labels.
@@ -53,7 +57,7 @@ public struct Report: Codable, Sendable, Equatable {
     case parentSHA256 = "parent_sha256"
     case before, after, speedup
     case sizeRatio = "size_ratio"
-    case comparison, constraints, layers, evidence, notes, isa, threads, seconds
+    case comparison, constraints, layers, evidence, notes, isa, threads, seconds, search, sensitivity
   }
 
   /// The report as JSON with members in alphabetical order.
@@ -64,6 +68,14 @@ public struct Report: Codable, Sendable, Equatable {
       preconditionFailure("a report holds a number that is not finite")
     }
     return Array(data)
+  }
+}
+
+extension Report {
+  /// Reads what `encoded` wrote, by this version or an older one.
+  /// - Throws: `DecodingError` for anything else.
+  public init(decoding json: [UInt8]) throws {
+    self = try JSONDecoder().decode(Report.self, from: Data(json))
   }
 }
 
@@ -95,6 +107,8 @@ public struct Measurements: Codable, Sendable, Equatable {
   public var latency: [Latency]
   /// Nil when there were no samples for it.
   public var metric: MetricResult?
+  /// Memory of the loaded model; nil when it was not measured.
+  public var residentBytes: Int?
 
   enum CodingKeys: String, CodingKey {
     case fileBytes = "file_bytes"
@@ -102,6 +116,7 @@ public struct Measurements: Codable, Sendable, Equatable {
     case parameters, nonzeros, macs
     case effectiveMACs = "effective_macs"
     case latency, metric
+    case residentBytes = "resident_bytes"
   }
 }
 
@@ -227,6 +242,13 @@ public struct LayerReport: Codable, Sendable, Equatable {
   public var bytesAfter: Int
   /// The kernels that ran, as the engine names them; empty when not measured.
   public var kernels: [String]
+  /// How the weights were and are spread; nil when nothing was done or the layer has no constant weight.
+  public var histogramBefore: WeightHistogram?
+  public var histogramAfter: WeightHistogram?
+  /// The fraction of the original weights that lie outside what the stored form can say.
+  public var clippedFraction: Double?
+  /// Why a search or a preset treated the layer so; nil when the recipe said it.
+  public var decision: String?
 
   enum CodingKeys: String, CodingKey {
     case name, op, shape, methods
@@ -237,5 +259,9 @@ public struct LayerReport: Codable, Sendable, Equatable {
     case bytesBefore = "bytes_before"
     case bytesAfter = "bytes_after"
     case kernels
+    case histogramBefore = "histogram_before"
+    case histogramAfter = "histogram_after"
+    case clippedFraction = "clipped_fraction"
+    case decision
   }
 }

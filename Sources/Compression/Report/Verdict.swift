@@ -59,7 +59,7 @@ enum Verdict {
     (signed && fraction >= 0 ? "+" : "") + decimal(fraction * 100, 2) + " %"
   }
 
-  private static func bytes(_ count: Int) -> String {
+  static func bytes(_ count: Int) -> String {
     switch count {
     case ..<10_000: "\(count) B"
     case ..<10_000_000: "\(decimal(Double(count) / 1e3, 1)) kB"
