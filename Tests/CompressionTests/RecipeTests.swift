@@ -10,6 +10,8 @@ import Testing
     #"{"steps":[{"prune":{"sparsity":0,"structure":"unstructured","scope":"global","repair":"none"}}]}"#,
     #"{"steps":[{"quantize":{"calibrator":"percentile","percentile":99.9,"clip":"none","smooth":"auto","format":"qdq","method":"round"}}],"calibration":{"dataset":"d","samples":256}}"#,
     #"{"preset":"safe","constraints":{"max_drop":0.01,"min_speedup":1.0,"min_agreement":0.99,"max_size_ratio":0.5},"label":"small","serve":"never"}"#,
+    #"{"preset":"safe","constraints":{"size_max":1000,"latency_max":2.5,"memory_max":4096},"storage":"plain"}"#,
+    #"{"preset":"safe","evaluation":{"dataset":"d","batches":[1,4]}}"#,
   ]) func goodRecipesSurviveARoundTrip(text: String) throws {
     let recipe = try Recipe.parse(Array(text.utf8))
     #expect(try Recipe.parse(Array(recipe.text.utf8)) == recipe)
@@ -70,6 +72,10 @@ import Testing
     (#"{"calibration":{"dataset":"d","samples":1.5}}"#, "calibration.samples: 1.5 is not a whole number"),
     (#"{"evaluation":{"dataset":"d","metric":"f1"}}"#, "evaluation.metric: 'f1' is not one of accuracy"),
     (#"{"constraints":{"max_drop":-1}}"#, "constraints.max_drop: -1 is not in 0…"),
+    (#"{"constraints":{"size_max":0.5}}"#, "constraints.size_max: 0.5 is not a whole number"),
+    (#"{"evaluation":{"dataset":"d","batches":[1,1]}}"#, "evaluation.batches: must hold"),
+    (#"{"evaluation":{"dataset":"d","batches":[0]}}"#, "evaluation.batches[0]: must be a whole number"),
+    (#"{"storage":"zip"}"#, "storage: 'zip' is not one of auto, plain"),
     (#"{"label":"../x"}"#, "label: '../x' must be"),
     (#"{"serve":"always"}"#, "serve: 'always' is not one of when_passed, never"),
   ]) func badRecipesNameThePathAndWhatIsAllowed(text: String, message: String) throws {

@@ -15,11 +15,10 @@ import Testing
   ) throws -> (model: Model, layers: [LayerReport]) {
     var result = model
     var ledger = LayerLedger(LayerScan(model), model.graph)
-    let context = StepContext(path: "steps[0]", calibration: calibration, resources: TestModels.resources())
-    switch step {
-    case .prune(let prune): try prune.apply(to: &result, &ledger, context)
-    case .quantize(let quantize): try quantize.apply(to: &result, &ledger, context)
-    }
+    let context = StepContext(
+      path: "steps[0]", calibration: calibration, others: [:], resources: TestModels.resources(),
+      memory: 256 << 20)
+    try step.method(path: "steps[0]").apply(to: &result, &ledger, context)
     ledger.endStep()
     return (result, ledger.reports { _, _ in })
   }

@@ -59,14 +59,9 @@ struct LayerComparison {
     _ layers: [WeightLayer], _ names: [String], _ values: [Tensor], rows: Int, _ ledger: LayerLedger
   ) {
     for (index, layer) in layers.enumerated() {
-      let multiplies =
-        switch layer.kind {
-        case .convTranspose:
-          values[layers.count + index].elementCount * layer.shape.product(1..<layer.shape.rank)
-        case .matMul: values[index].elementCount * layer.shape[layer.shape.rank - 2]
-        case .gemm(let isTransposed): values[index].elementCount * layer.shape[isTransposed ? 1 : 0]
-        case .conv: values[index].elementCount * layer.shape.product(1..<layer.shape.rank)
-        }
+      let isTransposed = if case .convTranspose = layer.kind { true } else { false }
+      let elements = values[isTransposed ? layers.count + index : index].elementCount
+      let multiplies = elements * layer.multipliesPerElement
       macs += multiplies / rows
       let sparsity = ledger.sparsity(names[index])
       effectiveMACsBefore += Int((Double(multiplies / rows) * (1 - sparsity.before)).rounded())

@@ -12,7 +12,19 @@ struct WeightLayer {
     case conv(groups: Int)
     /// `[in, out / groups, kernel…]`
     case convTranspose(groups: Int)
+    /// A table `[rows, width]`; a channel is a row.
+    case gather
+    /// LSTM, GRU or RNN: `[directions, gates · hidden, inputs]`.
+    case recurrent(Recurrent)
   }
+
+  /// Which of the weights of a recurrent layer.
+  enum Recurrent { case input, recurrence }
+
+  /// The graph that the layer is in.
+  var path = GraphPath()
+  /// Where the weight stands among the node's inputs.
+  var input = 1
 
   /// Index in the graph's nodes.
   var node: Int
@@ -33,8 +45,33 @@ struct WeightLayer {
   var isConvolution: Bool {
     switch kind {
     case .conv, .convTranspose: true
-    case .matMul, .gemm: false
+    case .matMul, .gemm, .gather, .recurrent: false
     }
+  }
+
+  /// True for kinds that multiply: what activations can be quantized for, and what can be pruned or factorised.
+  var isProduct: Bool {
+    switch kind {
+    case .matMul, .gemm, .conv, .convTranspose: true
+    case .gather, .recurrent: false
+    }
+  }
+
+  /// Multiplications for each element of the layer's output; for a transposed convolution, of its input.
+  var multipliesPerElement: Int {
+    switch kind {
+    case .convTranspose: matrix.columns
+    case .matMul, .gemm, .conv: matrix.depth
+    case .gather: 0
+    case .recurrent: matrix.depth * (op == "LSTM" ? 4 : op == "GRU" ? 3 : 1)
+    }
+  }
+
+  /// - Parameter graph: the one that the layer is in.
+  func key(in graph: Graph) -> LayerKey {
+    let nesting = path.steps.map { "\($0.node).\($0.attribute).\($0.index)/" }.joined()
+    let suffix = if case .recurrent(.recurrence) = kind { "#R" } else { "" }
+    return LayerKey(text: nesting + graph[output].name + suffix)
   }
 
   /// Every output channel sees one input channel only.
@@ -48,7 +85,8 @@ struct WeightLayer {
     case .matMul: shape.rank - 1
     case .gemm(let isTransposed): isTransposed ? 0 : 1
     case .conv: 0
-    case .convTranspose: 1
+    case .convTranspose, .recurrent: 1
+    case .gather: 0
     }
   }
 

@@ -31,15 +31,8 @@ struct MultiplyCount {
   ///   - layer: of the model that this was made from.
   ///   - original: that model's graph, which names the layer's values.
   func perSample(_ layer: WeightLayer, in original: Graph) -> Int? {
-    let shape = layer.shape
-    let (value, perElement) =
-      switch layer.kind {
-      case .convTranspose: (layer.activation, shape.product(1..<shape.rank))
-      case .matMul: (layer.output, shape[shape.rank - 2])
-      case .gemm(let isTransposed): (layer.output, shape[isTransposed ? 1 : 0])
-      case .conv: (layer.output, shape.product(1..<shape.rank))
-      }
-    return elements(original[value].name).map { $0 * perElement }
+    let value = if case .convTranspose = layer.kind { layer.activation } else { layer.output }
+    return elements(original[value].name).map { $0 * layer.multipliesPerElement }
   }
 
   private func elements(_ name: String) -> Int? {

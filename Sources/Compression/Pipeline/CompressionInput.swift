@@ -9,12 +9,18 @@ public struct CompressionInput: Sendable {
   public var recipe: Recipe
   public var calibration: Dataset?
   public var evaluation: Dataset?
+  /// The models that merge steps name, by the names they use.
+  public var others: [String: Model]
   /// Threads for inference, this one included.
   public var threads: Int
+  /// Bytes that statistics of the calibration data may take.
+  public var calibrationMemory = 512 << 20
+  /// Asked between the candidates of a search: true ends it with the best so far.
+  public var shouldFinish: @Sendable () -> Bool = { false }
 
   public init(
     model: Model, fileBytes: Int, sourceSHA256: String, recipe: Recipe, calibration: Dataset? = nil,
-    evaluation: Dataset? = nil, threads: Int = 1
+    evaluation: Dataset? = nil, others: [String: Model] = [:], threads: Int = 1
   ) {
     self.model = model
     self.fileBytes = fileBytes
@@ -22,6 +28,7 @@ public struct CompressionInput: Sendable {
     self.recipe = recipe
     self.calibration = calibration
     self.evaluation = evaluation
+    self.others = others
     self.threads = threads
   }
 }

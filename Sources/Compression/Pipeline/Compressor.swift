@@ -64,41 +64,26 @@ struct CompressionRun {
     if steps.isEmpty { return }
     reference = try Normalizer.normalized(input.model)
     model = reference
-    ledger = LayerLedger(LayerScan(reference), reference.graph)
-    try verify(path: "normalisation")
+    try runner.verify(reference, path: "normalisation")
   }
 
   mutating func applySteps() throws(CompressionError) {
     let share = 0.45 / Double(max(steps.count, 1))
-    for (index, step) in steps.enumerated() {
+    let stage: CompressionProgress.Stage = calibration == nil ? .compress : .calibrate
+    let meter = resources.meter
+    (model, ledger) = try runner.apply(steps, to: reference) { index throws(CompressionError) in
       let start = 0.05 + share * Double(index)
-      let stage: CompressionProgress.Stage = calibration == nil ? .compress : .calibrate
-      try resources.meter.begin(stage, start...(start + share))
-      let place = input.recipe.preset == nil ? "steps[\(index)]" : "preset"
-      switch step {
-      case .prune(let prune):
-        let context = StepContext(path: "\(place).prune", calibration: calibration, resources: resources)
-        try prune.apply(to: &model, &ledger, context)
-      case .quantize(let quantize):
-        let context = StepContext(path: "\(place).quantize", calibration: calibration, resources: resources)
-        try quantize.apply(to: &model, &ledger, context)
-      }
-      ledger.endStep()
-      try verify(path: place)
+      try meter.begin(stage, start...(start + share))
     }
     model.metadata = Provenance.metadata(
       of: input, steps, ledger, replacing: input.model.metadata, isChanged: !steps.isEmpty)
   }
 
-  /// The model must compile and run.
-  private func verify(path: String) throws(CompressionError) {
-    do {
-      let runner = try ModelRunner(model, resources)
-      guard let binding = samples.binding else { return }
-      _ = try runner.run(binding.inputs(binding.batches(of: 1)[0]))
-    } catch .model(let reason) {
-      throw .verification(step: path, reason: reason)
-    }
+  private var runner: StepRunner {
+    let hasPreset = input.recipe.preset != nil
+    return StepRunner(
+      calibration: calibration, others: input.others, samples: samples, resources: resources,
+      memory: input.calibrationMemory, place: { hasPreset ? "preset" : "steps[\($0)]" })
   }
 
   func measured() throws(CompressionError) -> CompressionOutput {

@@ -6,7 +6,11 @@ struct StepContext {
   /// Where the step stands in the recipe, for messages: `steps[1].quantize`.
   var path: String
   var calibration: Dataset?
+  /// Models that steps name beside the one they work on.
+  var others: [String: Model]
   var resources: Resources
+  /// Bytes that statistics of the calibration data may take.
+  var memory: Int
 }
 
 /// Runs `body`, whose tensors are known to fit, as this module's error.

@@ -1,7 +1,7 @@
 import GraphIR
 import Tensors
 
-extension PruneStep {
+extension PruneStep: CompressionMethod {
   /// Zeroes weights of `model` and lets biases take up their mean where the step says so.
   /// - Throws: `CompressionError.recipe` for patterns that match no layer, or a repair without data.
   func apply(

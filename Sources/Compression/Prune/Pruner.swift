@@ -19,6 +19,8 @@ enum Pruner {
         }
       }
       return prune(layers, firstLayer: 0, step.method, sparsity)
+    case .wanda, .obs, .stability, .activationEnergy, .l2:
+      preconditionFailure("recipes with method \(step.method.rawValue) are refused")
     }
   }
 

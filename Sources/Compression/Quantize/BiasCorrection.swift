@@ -51,7 +51,8 @@ enum BiasCorrection {
     case .matMul: layer.shape[layer.shape.rank - 2]
     case .gemm(let isTransposed): layer.shape[isTransposed ? 1 : 0]
     case .conv(let groups): layer.shape[1] * groups
-    case .convTranspose: layer.shape[0]
+    case .convTranspose, .gather: layer.shape[0]
+    case .recurrent: layer.shape[2]
     }
   }
 
@@ -60,7 +61,7 @@ enum BiasCorrection {
     switch layer.kind {
     case .matMul: layer.shape.rank == 2
     case .gemm, .conv: true
-    case .convTranspose: false
+    case .convTranspose, .gather, .recurrent: false
     }
   }
 
@@ -72,7 +73,8 @@ enum BiasCorrection {
     case .conv(let groups):
       let inGroup = element / shape.product(2..<shape.rank) % shape[1]
       return output / max(shape[0] / max(groups, 1), 1) * shape[1] + inGroup
-    case .convTranspose: return element / shape.product(1..<shape.rank)
+    case .convTranspose, .gather: return element / shape.product(1..<shape.rank)
+    case .recurrent: return element % shape[2]
     }
   }
 }

@@ -40,6 +40,7 @@ struct DynamicQuantization {
       }
       return nil
     case .matMul, .conv: return nil
+    case .gather, .recurrent: return "ONNX has no integer \(layer.op)"
     }
   }
 

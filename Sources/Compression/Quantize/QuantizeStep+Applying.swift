@@ -1,7 +1,7 @@
 import GraphIR
 import Tensors
 
-extension QuantizeStep {
+extension QuantizeStep: CompressionMethod {
   /// Rewrites the layers of `model` that the step selects.
   /// - Throws: `CompressionError.recipe` for patterns that match no layer, or static activations without data.
   func apply(

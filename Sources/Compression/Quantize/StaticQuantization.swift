@@ -51,6 +51,7 @@ struct StaticQuantization {
       "static quantization takes a weight of rank 2, this one has \(layer.shape.rank)"
     case .convTranspose: "no runtime has an integer ConvTranspose"
     case .matMul, .gemm, .conv: nil
+    case .gather, .recurrent: "ONNX has no integer \(layer.op)"
     }
   }
 

@@ -12,6 +12,9 @@ public struct Recipe: Sendable, Equatable {
   /// Names the compressed version beside its number. Nil: `resolvedLabel` makes one from the steps.
   public var label: String?
   public var serve: ServePolicy
+  /// Nil: the steps are given, or a preset.
+  public var search: Search?
+  public var storage = StoragePolicy.auto
 
   public enum Preset: String, Sendable, CaseIterable {
     /// Dynamic int8: needs no data.
@@ -29,6 +32,34 @@ public struct Recipe: Sendable, Equatable {
   public enum Step: Sendable, Equatable {
     case prune(PruneStep)
     case quantize(QuantizeStep)
+    case shareWeights(ShareWeightsStep)
+    case lowRank(LowRankStep)
+    case merge(MergeStep)
+    case equalize(EqualizeStep)
+  }
+
+  /// Lets measurements choose the steps.
+  public struct Search: Sendable, Equatable {
+    public enum Objective: String, Sendable, CaseIterable {
+      case latency, size
+    }
+
+    /// The time that candidates may take, in seconds.
+    public var seconds = 120.0
+    /// At most this many candidates are judged.
+    public var trials = 40
+    /// What is to be small among the candidates that keep every limit.
+    public var minimize = Objective.latency
+
+    public init() {}
+  }
+
+  /// How constants are written.
+  public enum StoragePolicy: String, Sendable, CaseIterable {
+    /// The smallest standard form for each: a bitmask with what is not zero, a table with codes, or plain.
+    case auto
+    /// Every constant as a plain tensor, which any runtime of the opset reads without computing.
+    case plain
   }
 
   /// Samples that ranges and means are measured on.
@@ -47,6 +78,10 @@ public struct Recipe: Sendable, Equatable {
     public var metric: Metric?
     /// At most this many rows, from the start. Nil: all.
     public var samples: Int?
+    /// The batch sizes that latency is measured at.
+    public var batches = Evaluation.defaultBatches
+
+    public static let defaultBatches = [1, 8, 32]
   }
 
   /// Limits for a result to pass. A nil limit is not checked.
@@ -59,6 +94,12 @@ public struct Recipe: Sendable, Equatable {
     public var minAgreement: Double?
     /// File bytes after divided by before, at most this.
     public var maxSizeRatio: Double?
+    /// File bytes after, at most this.
+    public var sizeMax: Int?
+    /// Latency p50 after, in milliseconds, at the smallest batch that is measured, at most this.
+    public var latencyMax: Double?
+    /// Bytes that the loaded model takes, at most this.
+    public var memoryMax: Int?
 
     public init() {}
   }
@@ -88,9 +129,10 @@ public struct Recipe: Sendable, Equatable {
       case .audit: []
       }
     return open.map { step in
-      guard case .quantize(var quantize) = step else { return step }
-      quantize.activations = quantize.activations ?? (hasCalibration ? .static : .dynamic)
-      return .quantize(quantize)
+      if case .quantize(let quantize) = step {
+        return .quantize(quantize.resolved(hasCalibration: hasCalibration))
+      }
+      return step
     }
   }
 
@@ -98,146 +140,8 @@ public struct Recipe: Sendable, Equatable {
   public var resolvedLabel: String {
     if let label { return label }
     if preset == .audit { return "audit" }
-    let parts = resolvedSteps(hasCalibration: false).map { step in
-      switch step {
-      case .prune(let prune): prune.sparsity.map { "pruned\(Int(($0 * 100).rounded()))" } ?? "pruned"
-      case .quantize(let quantize): quantize.weights.rawValue
-      }
-    }
+    if search != nil { return "searched" }
+    let parts = resolvedSteps(hasCalibration: false).map(\.payload.label)
     return parts.joined(separator: "-")
-  }
-}
-
-/// Sets weights to zero.
-public struct PruneStep: Sendable, Equatable {
-  public enum Method: String, Sendable, CaseIterable {
-    /// The smallest |w| first.
-    case magnitude
-    /// Every |w| < `epsilon`.
-    case threshold
-    /// A seeded choice: the baseline that any method must beat.
-    case random
-  }
-
-  public enum Scope: String, Sendable, CaseIterable {
-    /// Every layer gets the same sparsity.
-    case layer
-    /// One ranking over all layers.
-    case global
-  }
-
-  public enum Repair: String, Sendable, CaseIterable {
-    /// `bias` where there are calibration data and it improves the agreement on them, else `none`.
-    case auto
-    case none
-    /// Biases take up the mean of what the zeroed weights contributed.
-    case bias
-  }
-
-  public var method: Method = .magnitude
-  /// The fraction of weights to zero; nil for `threshold`.
-  public var sparsity: Double?
-  /// Only for `threshold`.
-  public var epsilon: Double?
-  public var scope: Scope = .layer
-  public var repair: Repair = .auto
-  public var selection = LayerSelection()
-
-  public init(sparsity: Double) { self.sparsity = sparsity }
-  public init(epsilon: Double) {
-    self.method = .threshold
-    self.epsilon = epsilon
-  }
-}
-
-/// Stores weights, and computes, in 8-bit integers.
-public struct QuantizeStep: Sendable, Equatable {
-  public enum Weights: String, Sendable, CaseIterable {
-    /// Symmetric, −127…127.
-    case int8
-    /// Symmetric around zero point 128: the same values in the form that avoids saturation in runtimes that
-    /// multiply unsigned with signed bytes.
-    case uint8
-  }
-
-  public enum Activations: String, Sendable, CaseIterable {
-    /// Ranges measured once on calibration data.
-    case `static`
-    /// Ranges measured at every inference.
-    case dynamic
-    /// Float: only the weights are stored in 8 bits.
-    case none
-  }
-
-  public enum Granularity: String, Sendable, CaseIterable {
-    /// One scale for each output channel.
-    case channel
-    case tensor
-  }
-
-  public enum Calibrator: Sendable, Equatable {
-    case minmax
-    case movingAverage
-    /// Cuts off so that this percentage of the values stays inside, 50…100.
-    case percentile(Double)
-    case entropy
-    case mse
-  }
-
-  public var weights: Weights = .int8
-  /// Nil: static where there are calibration data, else dynamic.
-  public var activations: Activations?
-  public var granularity: Granularity = .channel
-  public var calibrator: Calibrator = .minmax
-  public var biasCorrection = true
-  public var selection = LayerSelection()
-
-  public init(activations: Activations?) { self.activations = activations }
-}
-
-/// Which layers a step works on: names or globs (`*`, `?`), and the words `first`, `last` and `depthwise`.
-public struct LayerSelection: Sendable, Equatable {
-  /// Nil: all.
-  public var layers: [String]?
-  public var exclude: [String] = []
-
-  public init() {}
-}
-
-/// How well a model's outputs fit the labels, or the outputs of the model that it was made from.
-public enum Metric: String, Sendable, Codable, CaseIterable {
-  /// The fraction of samples whose largest output is the label.
-  case accuracy
-  /// The fraction of samples whose label is among the five largest outputs.
-  case top5
-  /// The fraction of samples with the same argmax as the reference.
-  case agreement
-  /// Mean Kullback-Leibler divergence from the reference's softmax, in nats.
-  case kl
-  /// Signal to quantization noise ratio against the reference, in dB.
-  case sqnr
-  /// Cosine similarity with the reference.
-  case cosine
-  /// Root mean squared error against the labels.
-  case rmse
-  /// Mean absolute error against the labels.
-  case mae
-
-  /// True when the metric compares with labels, false when it compares with a reference model.
-  public var needsLabels: Bool {
-    switch self {
-    case .accuracy, .top5, .rmse, .mae: true
-    case .agreement, .kl, .sqnr, .cosine: false
-    }
-  }
-
-  /// True for fractions of samples, 0…1.
-  var isFraction: Bool { self == .accuracy || self == .top5 || self == .agreement }
-
-  public var higherIsBetter: Bool {
-    switch self {
-    case .accuracy, .top5, .agreement, .sqnr, .cosine: true
-    case .kl, .rmse, .mae: false
-    }
   }
 }

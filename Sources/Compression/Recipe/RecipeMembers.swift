@@ -60,6 +60,21 @@ struct RecipeMembers {
     return integer
   }
 
+  func integers(_ name: String, in range: ClosedRange<Int>) throws(CompressionError) -> [Int] {
+    guard let value = members[name] else { return [] }
+    guard case .array(let array) = value else { throw wrongKind(name, "an array of numbers", value) }
+    var integers: [Int] = []
+    for (index, element) in array.enumerated() {
+      guard case .number(let number) = element, let integer = Int(exactly: number), range.contains(integer)
+      else {
+        throw .recipe(
+          "\(path(of: name))[\(index)]: must be a whole number in \(range.lowerBound)…\(range.upperBound)")
+      }
+      integers.append(integer)
+    }
+    return integers
+  }
+
   func strings(_ name: String) throws(CompressionError) -> [String]? {
     guard let value = members[name] else { return nil }
     guard case .array(let array) = value else { throw wrongKind(name, "an array of strings", value) }
@@ -79,8 +94,9 @@ struct RecipeMembers {
     _ name: String, _: Choice.Type, later: [String] = []
   ) throws(CompressionError) -> Choice? where Choice.RawValue == String {
     guard let text = try string(name) else { return nil }
-    if let choice = Choice(rawValue: text) { return choice }
-    throw notAmong(name, text, now: Choice.allCases.map(\.rawValue), later: later)
+    if !later.contains(text), let choice = Choice(rawValue: text) { return choice }
+    throw notAmong(
+      name, text, now: Choice.allCases.map(\.rawValue).filter { !later.contains($0) }, later: later)
   }
 
   func notAmong(_ name: String, _ text: String, now: [String], later: [String]) -> CompressionError {

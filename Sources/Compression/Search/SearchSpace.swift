@@ -59,19 +59,3 @@ struct SearchSpace: Sendable {
     }
   }
 }
-
-extension Recipe.Step {
-  /// The same for these layers and no others.
-  func selecting(_ layers: [String]) -> Recipe.Step {
-    switch self {
-    case .prune(var step):
-      step.selection = LayerSelection()
-      step.selection.layers = layers
-      return .prune(step)
-    case .quantize(var step):
-      step.selection = LayerSelection()
-      step.selection.layers = layers
-      return .quantize(step)
-    }
-  }
-}
