@@ -28,6 +28,7 @@ public enum Passes {
       Pass(name: "fold constants") { model throws(GraphError) in try foldConstants(&model, evaluate: evaluate)
       },
       Pass(name: "join channel scales", run: joinChannelScales),
+      Pass(name: "join channel biases", run: joinChannelBiases),
       Pass(name: "fold BatchNormalization", run: foldBatchNormalization),
       Pass(name: "share equal constants", run: shareEqualConstants),
       Pass(name: "remove dead code", run: removeDeadCode),
