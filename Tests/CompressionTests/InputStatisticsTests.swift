@@ -8,7 +8,8 @@ import Testing
   private func sum(_ samples: [[Float]], depth: Int, _ need: StatisticsNeed) -> InputStatistics? {
     var sum = InputStatisticsSum(depth: depth, groups: 1, need)
     for (number, sample) in samples.enumerated() {
-      sample.withUnsafeBufferPointer { sum.add($0, group: 0, sample: number) }
+      let samples = [Int](repeating: number, count: sample.count / max(depth, 1))
+      sample.withUnsafeBufferPointer { sum.add($0, group: 0, samples: samples) }
     }
     return sum.statistics
   }
@@ -44,7 +45,8 @@ import Testing
   @Test func groupsAreKeptApart() throws {
     var sum = InputStatisticsSum(depth: 1, groups: 2, [.mean, .gram])
     for (group, values) in [[1, 3], [5]].enumerated() as EnumeratedSequence<[[Float]]> {
-      values.withUnsafeBufferPointer { sum.add($0, group: group, sample: 0) }
+      let samples = [Int](repeating: 0, count: values.count)
+      values.withUnsafeBufferPointer { sum.add($0, group: group, samples: samples) }
     }
     let statistics = try #require(sum.statistics)
     #expect(statistics.mean == [2, 5] && statistics.gram.map(\.elements) == [[5], [25]])

@@ -58,25 +58,33 @@ struct InputStatisticsSum: Sendable {
     moments = need.contains(.gram) ? Array(repeating: MomentSum(size: depth), count: groups) : []
   }
 
-  /// Takes in rows that one sample gave.
+  /// Takes in rows.
   /// - Parameters:
   ///   - inputs: `[rows, depth]`.
-  ///   - sample: the sample's number in the dataset, which decides its fold.
-  mutating func add(_ inputs: UnsafeBufferPointer<Float>, group: Int, sample: Int) {
+  ///   - samples: the number in the dataset of each row's sample, which decides its fold.
+  mutating func add(_ inputs: UnsafeBufferPointer<Float>, group: Int, samples: [Int]) {
+    precondition(inputs.count == samples.count * depth)
     if depth == 0 { return }
-    precondition(inputs.count % depth == 0 && sample >= 0)
-    let fold = sample % Self.foldCount
-    rows[group] += inputs.count / depth
-    foldRows[group * Self.foldCount + fold] += inputs.count / depth
-    for (index, input) in inputs.enumerated() {
-      let place = group * depth + index % depth
-      let value = Double(input)
-      if !sums.isEmpty { sums[place] += value }
-      if !squares.isEmpty { squares[place] += value * value }
-      if !foldSquares.isEmpty { foldSquares[fold][place] += value * value }
+    rows[group] += samples.count
+    let start = group * depth
+    for (number, sample) in samples.enumerated() {
+      let fold = sample % Self.foldCount
+      foldRows[group * Self.foldCount + fold] += 1
+      let row = UnsafeBufferPointer(rebasing: inputs[number * depth..<(number + 1) * depth])
+      if !sums.isEmpty {
+        for k in 0..<depth { sums[start + k] += Double(row[k]) }
+      }
+      if !squares.isEmpty {
+        for k in 0..<depth { squares[start + k] += Double(row[k]) * Double(row[k]) }
+      }
+      if !foldSquares.isEmpty {
+        for k in 0..<depth { foldSquares[fold][start + k] += Double(row[k]) * Double(row[k]) }
+      }
       if !magnitudes.isEmpty {
-        magnitudes[place] += abs(value)
-        largest[place] = max(largest[place], abs(input))
+        for k in 0..<depth {
+          magnitudes[start + k] += Double(abs(row[k]))
+          largest[start + k] = max(largest[start + k], abs(row[k]))
+        }
       }
     }
     if !moments.isEmpty { moments[group].add(inputs) }
