@@ -16,6 +16,9 @@ struct Compress: ParsableCommand {
 
       adze compress model.onnx small.onnx
       adze compress model.onnx small.onnx --recipe recipe.json --evaluation test.npz --report report.json
+
+      A search ({"search": {"seconds": 120}} in the place of steps) that gets SIGTERM or Ctrl-C ends with the best
+      that it has found; the second signal ends the process.
       """)
 
   @Argument(help: "The ONNX file to compress.") var input: String
@@ -25,6 +28,9 @@ struct Compress: ParsableCommand {
   @Option(help: "An .npz file of sample inputs, for static quantization.") var calibration: String?
   @Option(help: "An .npz file of inputs and `labels`, for the report.") var evaluation: String?
   @Option(help: "Where the report (JSON) is written.") var report: String?
+  @Option(help: "Where the report is written as a page for a browser.") var html: String?
+  @Option(help: "NAME=PATH: the ONNX file of a model that merge steps name. Can be given again.")
+  var other: [String] = []
   @Option(help: "Compute threads (default: what this machine and its cgroup allow).") var threads: Int?
   @Flag(help: "Print progress as JSON lines on stdout.") var progressJson = false
   @Option(help: "Bytes of address space that this process may use.") var memoryLimit: Int?
@@ -32,17 +38,22 @@ struct Compress: ParsableCommand {
 
   func validate() throws {
     if preset != nil && recipe != nil { throw ValidationError("give --preset or --recipe, not both") }
+    for entry in other where entry.split(separator: "=", maxSplits: 1).count != 2 {
+      throw ValidationError("--other '\(entry)' must be NAME=PATH")
+    }
     if let threads, threads < 1 { throw ValidationError("--threads must be at least 1") }
   }
 
   func run() throws {
     try ProcessMemory.limit(bytes: memoryLimit, seconds: timeLimit)
     let recipe = try loadRecipe()
+    if recipe.search != nil { FinishRequest.listen() }
     let model = try loadModel(input)
     let output = try compress(model, recipe)
     do {
       try output.model.save(path: self.output)
       if let report { try FileBytes.write(output.report.encoded(), path: report) }
+      if let html { try FileBytes.write(ReportPage.html(output.report), path: html) }
     } catch {
       throw CommandFailure("\(error)")
     }
@@ -70,27 +81,35 @@ struct Compress: ParsableCommand {
     }
   }
 
+  private func loadOthers() throws(CommandFailure) -> [String: Model] {
+    var models: [String: Model] = [:]
+    for entry in other {
+      let parts = entry.split(separator: "=", maxSplits: 1).map(String.init)
+      if models.updateValue(try loadModel(parts[1]), forKey: parts[0]) != nil {
+        throw CommandFailure("--other \(parts[0]): given twice")
+      }
+    }
+    return models
+  }
+
   private func compress(_ model: Model, _ recipe: Recipe) throws(CommandFailure) -> CompressionOutput {
-    var bar = ProgressBar()
+    let reporter = ProgressReporter(printsJSON: progressJson)
+    defer { reporter.finish() }
     do {
       let file = try FileBytes.map(path: input)
-      let source = CompressionInput(
+      var source = CompressionInput(
         model: model, fileBytes: file.count, sourceSHA256: sha256(file),
         recipe: recipe, calibration: try calibration.map { try Dataset(path: $0) },
-        evaluation: try evaluation.map { try Dataset(path: $0) }, threads: threads ?? CPU.threadsAvailable)
-      let result = try Compressor.run(source) { progress in
-        let stage = progress.stage.rawValue
-        if progressJson {
-          Console.result("{\"stage\":\"\(stage)\",\"progress\":\(progress.fraction)}")
-        } else {
-          bar.show(progress.fraction, stage)
-        }
+        evaluation: try evaluation.map { try Dataset(path: $0) }, others: try loadOthers(),
+        threads: threads ?? CPU.threadsAvailable)
+      source.shouldFinish = { FinishRequest.wasMade }
+      return try Compressor.run(source) { progress in
+        reporter.show(progress)
         return true
       }
-      bar.finish()
-      return result
+    } catch let failure as CommandFailure {
+      throw failure
     } catch {
-      bar.finish()
       throw CommandFailure("\(error)")
     }
   }

@@ -27,15 +27,24 @@ struct ProgressBar {
   private var shown = ""
 
   /// - Parameter fraction: 0…1.
-  mutating func show(_ fraction: Double, _ stage: String) {
+  mutating func show(_ fraction: Double, _ stage: String, secondsLeft: Double? = nil) {
     if !enabled { return }
     let width = 30
     let filled = min(width, max(0, Int(fraction * Double(width))))
     let bar = String(repeating: "█", count: filled) + String(repeating: "░", count: width - filled)
-    let line = "\(bar) \(Int(fraction * 100)) % \(stage)"
+    let left = secondsLeft.map { ", \(Self.time($0)) left" } ?? ""
+    let line = "\(bar) \(Int(fraction * 100)) % \(stage)\(left)"
     if line == shown { return }
     shown = line
     Console.write("\r\u{1B}[K\(line)", to: STDERR_FILENO)
+  }
+
+  /// `12 s`, `3 min`, `2 h 5 min`: as exactly as an estimate deserves.
+  private static func time(_ seconds: Double) -> String {
+    let whole = Int(min(seconds.rounded(.up), 1e9))
+    if whole < 100 { return "\(whole) s" }
+    let minutes = (whole + 30) / 60
+    return minutes < 100 ? "\(minutes) min" : "\(minutes / 60) h \(minutes % 60) min"
   }
 
   mutating func finish() {

@@ -101,6 +101,7 @@ struct Setting {
       .init(key: "jobs.memory_bytes", target: .integer(\.serving.jobMemoryBytes)),
       .init(key: "jobs.time_limit_seconds", target: .integer(\.serving.jobTimeLimitSeconds)),
       .init(key: "jobs.kill_grace_seconds", target: .integer(\.serving.jobKillGraceSeconds)),
+      .init(key: "jobs.stop_grace_seconds", target: .integer(\.serving.jobStopGraceSeconds)),
       .init(key: "jobs.niceness", target: .integer(\.serving.jobNiceness)),
       .init(key: "jobs.maximum_report_bytes", target: .integer(\.serving.maximumReportBytes)),
       .init(key: "jobs.result_retention_seconds", target: .integer(\.serving.resultRetentionSeconds)),

@@ -6,14 +6,17 @@ import re
 import resource
 import shutil
 import stat
+import subprocess
+import time
 from pathlib import Path
+from xml.etree import ElementTree
 
 import numpy as np
 import onnx
 import onnxruntime
 import pytest
 from onnx import numpy_helper
-from conftest import CNN, DIGITS, TEST_SET, run_adze
+from conftest import ADZE, CNN, DIGITS, TEST_SET, run_adze
 
 
 @pytest.mark.parametrize("model, name", [(DIGITS, "pixels"), (CNN, "image")])
@@ -108,6 +111,41 @@ def test_inspect():
 def test_eval():
     result = run_adze("eval", DIGITS, "--dataset", TEST_SET, "--metric", "accuracy")
     assert "98.19" in result.stdout or "0.9819" in result.stdout
+
+
+def test_compress_writes_a_page(tmp_path):
+    page = tmp_path / "report.html"
+    run_adze("compress", DIGITS, tmp_path / "small.onnx", "--evaluation", TEST_SET, "--html", page)
+    root = ElementTree.parse(page).getroot()
+    assert "compression report" in root.find("head/title").text
+    assert "98.19 %" in page.read_text()
+
+
+def test_progress_comes_at_least_once_a_second(tmp_path):
+    """Packing random weights and zipping them takes seconds in which the pipeline itself says nothing."""
+    shape = (4096, 4096)
+    weight = numpy_helper.from_array(np.random.default_rng(1).standard_normal(shape, np.float32), "w")
+    graph = onnx.helper.make_graph(
+        [onnx.helper.make_node("MatMul", ["x", "w"], ["y"])], "wide",
+        [onnx.helper.make_tensor_value_info("x", onnx.TensorProto.FLOAT, ["batch", shape[0]])],
+        [onnx.helper.make_tensor_value_info("y", onnx.TensorProto.FLOAT, ["batch", shape[1]])], [weight],
+    )
+    model = onnx.helper.make_model(graph, ir_version=10, opset_imports=[onnx.helper.make_opsetid("", 21)])
+    onnx.save(model, tmp_path / "wide.onnx")
+    command = [ADZE, "compress", tmp_path / "wide.onnx", tmp_path / "small.onnx", "--progress-json", "--threads", "1"]
+    lines, times = [], [time.monotonic()]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        for line in process.stdout:
+            lines.append(json.loads(line))
+            times.append(time.monotonic())
+    assert process.returncode == 0
+    # The first one comes when the model has been read; the machine may be busy.
+    assert max(np.diff(times[1:])) < 2.5
+    fractions = [line["progress"] for line in lines]
+    assert fractions == sorted(fractions) and fractions[-1] == 1
+    left = [line["seconds_left"] for line in lines if "seconds_left" in line]
+    assert len(left) > 1 and left[-1] == 0 and all(seconds >= 0 for seconds in left)
+    assert "seconds_left" not in lines[0]
 
 
 def test_compress_is_deterministic(tmp_path):

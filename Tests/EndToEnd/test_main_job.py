@@ -1,5 +1,7 @@
 """The main job, end to end: infer, upload, compress, infer again, download."""
 
+from xml.etree import ElementTree
+
 import numpy as np
 import onnx
 import onnxruntime
@@ -80,6 +82,18 @@ def test_report_says_what_happened(server, uploaded):
     text = str(report).lower()
     for word in ("before", "after", "p50", "gzip", "wilson", "layers", "agreement"):
         assert word in text or word == "wilson" and "interval" in text, f"the report says nothing about {word}"
+
+
+def test_report_is_a_page_for_browsers(server, uploaded):
+    job = compress(server, uploaded, recipe(PRUNE_HALF, DYNAMIC, label="half"))
+    for path in (f"/v2/models/{uploaded}/versions/2/report", f"/v2/jobs/{job['id']}"):
+        page = server.get(path, "-H", "Accept: text/html")
+        assert page.status == 200 and page.headers["content-type"] == "text/html; charset=utf-8"
+        root = ElementTree.fromstring(page.body)
+        assert root.find("head/title").text == "half: compression report"
+        assert "98.19 %" in page.body.decode()
+        assert root.find(".//script") is None
+        assert server.get(path).headers["content-type"] == "application/json"
 
 
 def test_compressed_cnn_agrees(server, test_set, tmp_path):

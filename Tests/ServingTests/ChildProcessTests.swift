@@ -8,13 +8,14 @@ import Testing
 
   private func run(
     _ script: String, timeLimit: Duration = .seconds(20), grace: Duration = .seconds(5),
-    isCancelled: () -> Bool = { false }
+    finishGrace: Duration = .seconds(5), wish: () -> ChildProcess.Wish = { .goOn }
   ) throws -> (result: ChildProcess.Result, lines: [String]) {
     let child = ChildProcess(
       executable: "/bin/sh", arguments: ["-c", script], environment: ["PATH=/usr/bin:/bin", "A=b"],
-      directory: directory.path, timeLimit: timeLimit, killGrace: grace, niceness: 3)
+      directory: directory.path, timeLimit: timeLimit, killGrace: grace, finishGrace: finishGrace,
+      niceness: 3)
     var lines: [String] = []
-    let result = try child.run(isCancelled: isCancelled) { lines.append(String(decoding: $0, as: UTF8.self)) }
+    let result = try child.run(wish: wish) { lines.append(String(decoding: $0, as: UTF8.self)) }
     return (result, lines)
   }
 
@@ -50,11 +51,37 @@ import Testing
     var asked = 0
     let (result, _) = try run(
       "trap '' TERM; while true; do sleep 0.05; done", grace: .milliseconds(200),
-      isCancelled: {
+      wish: {
         asked += 1
-        return asked > 3
+        return asked > 3 ? .cancel : .goOn
       })
     #expect(result.end == .cancelled)
+  }
+
+  /// Asks for `wish` once the script has written a line.
+  private func runUntilReady(
+    _ script: String, finishGrace: Duration = .seconds(20), then wish: ChildProcess.Wish = .finish,
+    later: ChildProcess.Wish = .finish
+  ) throws -> ChildProcess.End {
+    let child = ChildProcess(
+      executable: "/bin/sh", arguments: ["-c", script], environment: ["PATH=/usr/bin:/bin"],
+      directory: directory.path, timeLimit: .seconds(20), killGrace: .milliseconds(200),
+      finishGrace: finishGrace, niceness: 0)
+    var lines = 0
+    return try child.run(wish: { lines == 0 ? .goOn : lines == 1 ? wish : later }) { _ in lines += 1 }.end
+  }
+
+  @Test func whoIsAskedToFinishMayDoSo() throws {
+    let loop = "while true; do sleep 0.02; done"
+    // What it brings counts, whether it succeeded or not.
+    #expect(try runUntilReady("trap 'sleep 0.3; exit 0' TERM; echo ready; \(loop)") == .exited(code: 0))
+    #expect(try runUntilReady("trap 'exit 4' TERM; echo ready; \(loop)") == .exited(code: 4))
+    // One that does not know what is asked, one that does not come to an end, one that is not waited for any more.
+    #expect(try runUntilReady("echo ready; \(loop)") == .cancelled)
+    let deaf = "trap '' TERM; echo ready; \(loop)"
+    #expect(try runUntilReady(deaf, finishGrace: .milliseconds(200)) == .cancelled)
+    let slow = "trap 'echo asked' TERM; echo ready; \(loop)"
+    #expect(try runUntilReady(slow, then: .finish, later: .cancel) == .cancelled)
   }
 
   @Test func descendantsGoWithTheirLeader() throws {
@@ -73,8 +100,8 @@ import Testing
   @Test func aMissingProgramIsAnError() {
     let child = ChildProcess(
       executable: "/nonexistent", arguments: [], environment: [], directory: directory.path,
-      timeLimit: .seconds(1), killGrace: .seconds(1), niceness: 0)
-    #expect(throws: ServingError.self) { try child.run(isCancelled: { false }, onLine: { _ in }) }
+      timeLimit: .seconds(1), killGrace: .seconds(1), finishGrace: .seconds(1), niceness: 0)
+    #expect(throws: ServingError.self) { try child.run(wish: { .goOn }, onLine: { _ in }) }
   }
 
   @Test func muchOutputIsBounded() throws {
@@ -94,6 +121,19 @@ import Testing
         "{\"stage\":\"\(String(repeating: "y", count: 100))\",\"progress\":0}",
         ProgressLine(stage: String(repeating: "y", count: 64), progress: 0)
       ),
+      (
+        "{\"stage\":\"a\",\"progress\":0,\"seconds_left\":2.5}",
+        ProgressLine(stage: "a", progress: 0, secondsLeft: 2.5)
+      ),
+      (
+        "{\"stage\":\"a\",\"progress\":0,\"seconds_left\":1e99}",
+        ProgressLine(stage: "a", progress: 0, secondsLeft: 31_536_000)
+      ),
+      (
+        "{\"stage\":\"a\",\"progress\":0,\"seconds_left\":-1}",
+        ProgressLine(stage: "a", progress: 0, secondsLeft: 0)
+      ),
+      ("{\"stage\":\"a\",\"progress\":0,\"seconds_left\":\"x\"}", nil),
       ("{\"progress\":0}", nil), ("[]", nil), ("", nil), ("{", nil), ("{\"stage\":1,\"progress\":0}", nil),
     ]
     for (text, expected) in cases { #expect(ProgressLine.parse(Array(text.utf8)) == expected) }

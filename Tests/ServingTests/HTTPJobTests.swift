@@ -1,3 +1,5 @@
+import Compression
+import GraphIR
 import Tensors
 import Testing
 
@@ -70,6 +72,46 @@ import Testing
     let location = try #require(reply.headers["location"])
     #expect(try own.delete(location).status == 200)
     #expect(try own.endedJob(location)["state"] == "cancelled")
+  }
+
+  private static let browser = "Accept: text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8"
+
+  @Test func reportsAreReadByPeopleToo() throws {
+    let input = CompressionInput(
+      model: try TestModels.product(), fileBytes: 100, sourceSHA256: "00",
+      recipe: try Recipe.parse(Array(#"{"preset":"safe","label":"reported"}"#.utf8)))
+    let report = try Compressor.run(input) { _ in true }.report.encoded()
+    try writeFile(report, to: server.directory + "/report.json")
+    try server.uploadModel("readable")
+    let reply = try server.post("/v2/models/readable/compress", #"{"preset":"safe","label":"reported"}"#)
+    let location = try #require(reply.headers["location"])
+    #expect(try server.endedJob(location)["state"] == "done")
+    for path in ["/v2/models/readable/versions/2/report", location] {
+      let page = try server.get(path, "-H", Self.browser)
+      #expect(page.headers["content-type"] == "text/html; charset=utf-8")
+      #expect(page.headers["vary"]?.contains("accept") == true)
+      #expect(page.text.hasPrefix("<!DOCTYPE html>"))
+      #expect(page.text.contains("<title>reported: compression report</title>"))
+      #expect(!page.text.contains("<script"))
+      for accept in ["*/*", "application/json, text/html;q=0.5", "text/html;q=0"] {
+        let json = try server.get(path, "-H", "Accept: \(accept)")
+        #expect(json.headers["content-type"] == "application/json", "\(accept)")
+      }
+    }
+    #expect(try server.get("/v2/models/readable/versions/2/report").body == report)
+  }
+
+  @Test func reportsThatCannotBeReadAreJSON() throws {
+    try server.uploadModel("unreadable")
+    let reply = try server.post("/v2/models/unreadable/compress", #"{"preset":"safe"}"#)
+    let location = try #require(reply.headers["location"])
+    #expect(try server.endedJob(location)["state"] == "done")
+    for path in ["/v2/models/unreadable/versions/2/report", location] {
+      let answer = try server.get(path, "-H", Self.browser)
+      #expect(answer.status == 200)
+      #expect(answer.headers["content-type"] == "application/json")
+      #expect(answer.text.contains("\"copied\""))
+    }
   }
 
   @Test func jobsThatAreNotThere() throws {

@@ -151,6 +151,69 @@ private let succeed = #"cp "$input" "$output"; echo '{"promote":true,"verdict":"
     core.stop()
   }
 
+  private static let search: Result<Recipe, CompressionError> = Result { () throws(CompressionError) in
+    try Recipe.parse(Array(#"{"search":{"seconds":60},"label":"found"}"#.utf8))
+  }
+
+  @Test func aDeletedSearchBringsItsBest() throws {
+    let rig = JobRig("finish() { \(succeed); exit 0; }; trap finish TERM; while true; do sleep 0.02; done")
+    let core = try rig.started()
+    let job = try core.jobs.compress("m", recipe: try Self.search.get())
+    #expect(try eventually { try core.jobs.store.job(job.id).state == .running })
+    // Time to set its trap.
+    usleep(300_000)
+    #expect(try core.jobs.stop(job.id).state == .running)
+    let ended = try JobRig.finished(core, job.id)
+    #expect(ended.state == .done)
+    #expect(ended.version == 2)
+    #expect(ended.report?.contains("fine") == true)
+    core.stop()
+  }
+
+  @Test func aSecondDeletionCancelsASearch() throws {
+    let rig = JobRig("trap '' TERM; while true; do sleep 0.02; done") { $0.jobKillGraceSeconds = 0 }
+    let core = try rig.started()
+    let job = try core.jobs.compress("m", recipe: try Self.search.get())
+    #expect(try eventually { try core.jobs.store.job(job.id).state == .running })
+    _ = try core.jobs.stop(job.id)
+    usleep(200_000)
+    #expect(try core.jobs.store.job(job.id).state == .running)
+    _ = try core.jobs.stop(job.id)
+    let ended = try JobRig.finished(core, job.id)
+    #expect(ended.state == .cancelled)
+    #expect(ended.error == "the job was cancelled")
+    #expect(try core.repository.versions(of: "m").map(\.version) == [1])
+    core.stop()
+  }
+
+  @Test func aSearchThatDoesNotFinishIsCancelled() throws {
+    let rig = JobRig("trap '' TERM; while true; do sleep 0.02; done") { $0.jobStopGraceSeconds = 0 }
+    let core = try rig.started()
+    let job = try core.jobs.compress("m", recipe: try Self.search.get())
+    #expect(try eventually { try core.jobs.store.job(job.id).state == .running })
+    _ = try core.jobs.stop(job.id)
+    let ended = try JobRig.finished(core, job.id)
+    #expect(ended.state == .cancelled)
+    #expect(ended.error == "the job did not finish within 0 seconds of being asked to")
+    core.stop()
+  }
+
+  @Test func timeLeftIsTold() throws {
+    let rig = JobRig(
+      #"echo '{"stage":"search","progress":0.25,"seconds_left":7.25}'; sleep 60"#)
+    let core = try rig.started()
+    let job = try core.jobs.compress("m", recipe: JobRig.recipe)
+    #expect(try eventually { try core.jobs.store.job(job.id).secondsLeft == 7.25 })
+    let text = String(decoding: try core.jobs.store.job(job.id).json(), as: UTF8.self)
+    #expect(text.contains(#""stage":"search","seconds_left":7.3,"#))
+    #expect(try core.jobs.store.list().first?.secondsLeft == 7.25)
+    _ = try core.jobs.stop(job.id)
+    let ended = try JobRig.finished(core, job.id)
+    #expect(ended.state == .cancelled)
+    #expect(ended.secondsLeft == nil)
+    core.stop()
+  }
+
   @Test func waitingJobsAreLimited() throws {
     let rig = JobRig("sleep 60") { $0.maximumQueuedJobs = 1 }
     let core = try rig.started()

@@ -43,7 +43,8 @@ final class TestServer: Sendable {
     stopped.wait()
   }
 
-  /// Stands in for the compression process: copies the model, or fails or hangs when the recipe's label says so.
+  /// Stands in for the compression process: copies the model; fails, hangs or brings the report that lies beside it
+  /// when the recipe's label says so.
   private static let jobScript = """
     #!/bin/sh
     model=$2; result=$3
@@ -55,6 +56,7 @@ final class TestServer: Sendable {
     if /bin/grep -q fail "$recipe"; then echo 'the step failed' >&2; exit 1; fi
     if /bin/grep -q hang "$recipe"; then exec /bin/sleep 60; fi
     /bin/cp "$model" "$result"
+    if /bin/grep -q reported "$recipe"; then /bin/cp "${0%/*}/report.json" "$report"; exit 0; fi
     echo '{"promote":true,"note":"copied"}' > "$report"
     """
 

@@ -50,4 +50,6 @@ public struct CompressionProgress: Sendable, Equatable {
   public var stage: Stage
   /// 0…1 over the whole compression; never goes back.
   public var fraction: Double
+  /// An estimate; nil while there is too little to make it from.
+  public var secondsLeft: Double?
 }

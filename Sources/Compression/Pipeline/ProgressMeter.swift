@@ -4,6 +4,8 @@
 final class ProgressMeter {
   private let report: (CompressionProgress) -> Bool
   private let clock = ContinuousClock()
+  private let start = ContinuousClock.now
+  private var timeLeft = TimeEstimate()
   private var last: ContinuousClock.Instant?
   private var current = CompressionProgress(stage: .normalize, fraction: 0)
   /// The part of the whole that the present stage covers.
@@ -15,7 +17,8 @@ final class ProgressMeter {
   /// Starts `stage`, which takes the whole from `span`'s lower to its upper bound.
   func begin(_ stage: CompressionProgress.Stage, _ span: ClosedRange<Double>) throws(CompressionError) {
     self.span = span
-    current = CompressionProgress(stage: stage, fraction: max(current.fraction, span.lowerBound))
+    current.stage = stage
+    current.fraction = max(current.fraction, span.lowerBound)
     try send()
   }
 
@@ -44,7 +47,9 @@ final class ProgressMeter {
   }
 
   private func send() throws(CompressionError) {
-    last = clock.now
+    let now = clock.now
+    last = now
+    current.secondsLeft = timeLeft.update(current.fraction, at: (now - start) / .seconds(1))
     if !report(current) { isCancelled = true }
     if isCancelled { throw .cancelled }
   }

@@ -60,6 +60,7 @@ extension ServingConfiguration {
       ("jobMemoryBytes", jobMemoryBytes, 0...(1 << 46)),
       ("jobTimeLimitSeconds", jobTimeLimitSeconds, 1...604_800),
       ("jobKillGraceSeconds", jobKillGraceSeconds, 0...600),
+      ("jobStopGraceSeconds", jobStopGraceSeconds, 0...86_400),
       ("jobNiceness", jobNiceness, 0...19),
       ("maximumReportBytes", maximumReportBytes, bytes),
       ("resultRetentionSeconds", resultRetentionSeconds, 1...86_400),

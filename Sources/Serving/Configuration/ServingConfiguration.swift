@@ -80,6 +80,8 @@ public struct ServingConfiguration: Sendable, Equatable {
   public var jobTimeLimitSeconds = 3600
   /// Seconds between the polite and the final signal when a job is cancelled or out of time.
   public var jobKillGraceSeconds = 5
+  /// Seconds that a search has to finish with the best found so far when its job is deleted.
+  public var jobStopGraceSeconds = 60
   /// Scheduling priority of a job's process (0…19), so that serving goes first.
   public var jobNiceness = 10
   /// Bytes of the report that a job may write.

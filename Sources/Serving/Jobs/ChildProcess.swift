@@ -13,13 +13,24 @@ struct ChildProcess {
   var timeLimit: Duration
   /// From the polite signal to the final one.
   var killGrace: Duration
+  /// The same for a process that was asked to finish.
+  var finishGrace: Duration
   /// 0…19
   var niceness: Int
+
+  /// What becomes of a running process. It never goes back: who wants a process gone cannot want it again.
+  enum Wish: Equatable {
+    case goOn
+    /// It gets a polite signal, and what it brings by then counts.
+    case finish
+    case cancel
+  }
 
   enum End: Equatable {
     case exited(code: Int32)
     case killed(signal: Int32)
     case timedOut
+    /// Unwanted, or asked to finish and did not.
     case cancelled
   }
 
@@ -36,17 +47,17 @@ struct ChildProcess {
 
   /// Blocks until the process and its group are gone.
   /// - Parameters:
-  ///   - isCancelled: asked every 50 ms.
+  ///   - wish: asked every 50 ms.
   ///   - onLine: called with each line of standard output of at most `LineSplitter.maximumLength` bytes.
   /// - Throws: `.storage` when it cannot be started.
-  func run(isCancelled: () -> Bool, onLine: ([UInt8]) -> Void) throws(ServingError) -> Result {
+  func run(wish: () -> Wish, onLine: ([UInt8]) -> Void) throws(ServingError) -> Result {
     let output = try Pipe()
     let errors = try Pipe()
     let process = try start(output, errors)
     output.closeWriteEnd()
     errors.closeWriteEnd()
 
-    var supervisor = Supervisor(process: process, timeLimit: timeLimit, killGrace: killGrace)
+    var supervisor = Supervisor(process: process, limits: self)
     var lines = LineSplitter()
     var tail: [UInt8] = []
     var drainUntil: ContinuousClock.Instant?
@@ -54,7 +65,7 @@ struct ChildProcess {
       Pipe.wait(for: [output, errors], milliseconds: Self.pollMilliseconds)
       if let bytes = output.read() { lines.append(bytes, onLine) }
       if let bytes = errors.read() { tail = (tail + bytes).suffix(Self.errorTailBytes) }
-      if drainUntil == nil && supervisor.hasEnded(isCancelled: isCancelled) {
+      if drainUntil == nil && supervisor.hasEnded(wish) {
         // The leader is not reaped yet, so its group id cannot belong to anyone else.
         kill(-process, SIGKILL)
         drainUntil = .now + Self.drainTime
@@ -111,33 +122,50 @@ struct ChildProcess {
 /// Watches one child: ends it when its time is over or it is not wanted any more, and learns how it ended.
 private struct Supervisor {
   let process: pid_t
-  let killGrace: Duration
+  private let limits: ChildProcess
   private let timesOutAt: ContinuousClock.Instant
+  private var isFinishing = false
   private var reason: ChildProcess.End?
   private var killsAt: ContinuousClock.Instant?
 
-  init(process: pid_t, timeLimit: Duration, killGrace: Duration) {
+  init(process: pid_t, limits: ChildProcess) {
     self.process = process
-    self.killGrace = killGrace
-    timesOutAt = .now + timeLimit
+    self.limits = limits
+    timesOutAt = .now + limits.timeLimit
   }
 
-  mutating func hasEnded(isCancelled: () -> Bool) -> Bool {
+  mutating func hasEnded(_ wish: () -> ChildProcess.Wish) -> Bool {
     var information = siginfo_t()
     let code = waitid(P_PID, id_t(process), &information, WEXITED | WNOHANG | WNOWAIT)
     if code == 0 && information.si_signo == SIGCHLD { return true }
-    let now = ContinuousClock.now
-    if reason == nil {
-      if isCancelled() { reason = .cancelled } else if now >= timesOutAt { reason = .timedOut }
-      if reason != nil {
-        kill(-process, SIGTERM)
-        kill(-process, SIGCONT)
-        killsAt = now + killGrace
-      }
-    } else if let killsAt, now >= killsAt {
+    if reason == nil { obey(wish()) }
+    if let killsAt, .now >= killsAt {
+      if isFinishing { reason = reason ?? .cancelled }
       kill(-process, SIGKILL)
     }
     return false
+  }
+
+  private mutating func obey(_ wish: ChildProcess.Wish) {
+    if wish == .cancel {
+      end(.cancelled)
+    } else if ContinuousClock.now >= timesOutAt {
+      end(.timedOut)
+    } else if wish == .finish && !isFinishing {
+      isFinishing = true
+      signal(grace: limits.finishGrace)
+    }
+  }
+
+  private mutating func end(_ reason: ChildProcess.End) {
+    self.reason = reason
+    signal(grace: limits.killGrace)
+  }
+
+  private mutating func signal(grace: Duration) {
+    kill(-process, SIGTERM)
+    kill(-process, SIGCONT)
+    killsAt = .now + grace
   }
 
   func reap() -> ChildProcess.End {
@@ -145,6 +173,8 @@ private struct Supervisor {
     while waitpid(process, &status, 0) < 0 && errno == EINTR {}
     let signal = status & 0x7F
     if let reason { return reason }
+    // The request to finish came before the process knew what to make of it.
+    if isFinishing && signal == SIGTERM { return .cancelled }
     return signal == 0 ? .exited(code: (status >> 8) & 0xFF) : .killed(signal: signal)
   }
 }

@@ -19,6 +19,7 @@ extension Job {
     member("state", state.rawValue)
     member("progress", "\(progress)", isText: false)
     member("stage", stage)
+    member("seconds_left", secondsLeft.map { "\(($0 * 10).rounded() / 10)" }, isText: false)
     member("created", Self.time(created))
     member("started", started.map(Self.time))
     member("finished", finished.map(Self.time))

@@ -27,6 +27,8 @@ public struct Job: Codable, Sendable, Equatable {
   /// 0…1
   public var progress = 0.0
   public var stage = ""
+  /// An estimate; nil when the job does not run, or there is none yet.
+  public var secondsLeft: Double?
   /// Seconds since 1970, as are `started` and `finished`.
   public var created: Double
   public var started: Double?
@@ -44,6 +46,8 @@ public struct Job: Codable, Sendable, Equatable {
   public var evaluation: String?
   /// True when the result becomes the default version if its report says so.
   public var mayPromote: Bool
+  /// True when the recipe searches: such a job can be asked to finish with the best found so far.
+  public var searches = false
   /// JSON; nil until the job is done.
   public var report: String?
   public var error: String?
@@ -58,6 +62,7 @@ extension Job: FetchableRecord, MutablePersistableRecord {
     container["state"] = state
     container["progress"] = progress
     container["stage"] = stage
+    container["secondsLeft"] = secondsLeft
     container["created"] = created
     container["started"] = started
     container["finished"] = finished
@@ -69,6 +74,7 @@ extension Job: FetchableRecord, MutablePersistableRecord {
     container["calibration"] = calibration
     container["evaluation"] = evaluation
     container["mayPromote"] = mayPromote
+    container["searches"] = searches
     container["report"] = report
     container["error"] = error
   }

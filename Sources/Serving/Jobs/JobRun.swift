@@ -1,3 +1,4 @@
+import Compression
 import FoundationEssentials
 import Synchronization
 
@@ -19,14 +20,10 @@ struct JobRun {
     let output = try runner.repository.stage()
     let process = try child(work: work.path, output: output.path)
     let progress = ProgressRecorder(job.id, runner, interval: Self.progressInterval)
-    let result = try process.run(isCancelled: { isUnwanted }, onLine: progress.receive)
+    let result = try process.run(wish: { wish }, onLine: progress.receive)
     if result.end == .cancelled {
-      let wasStopped = runner.state.withLock { $0.isStopping && $0.cancelled[job.id] != true }
-      return try runner.store.update(job.id) { job in
-        job.end(
-          wasStopped ? .interrupted : .cancelled,
-          error: wasStopped ? "the server stopped while the job ran" : "the job was cancelled")
-      }
+      let (isStopping, wish) = runner.state.withLock { ($0.isStopping, $0.wishes[job.id]) }
+      return try runner.store.update(job.id) { $0.endUnwanted(isStopping, wish, runner.configuration) }
     }
     let hidden = [
       output.path, work.path, runner.configuration.modelsDirectory, runner.configuration.dataDirectory,
@@ -38,8 +35,8 @@ struct JobRun {
     return try accept(output)
   }
 
-  private var isUnwanted: Bool {
-    runner.state.withLock { $0.isStopping || $0.cancelled[job.id] == true }
+  private var wish: ChildProcess.Wish {
+    runner.state.withLock { $0.isStopping ? .cancel : $0.wishes[job.id] ?? .goOn }
   }
 
   // MARK: The process
@@ -53,6 +50,7 @@ struct JobRun {
     ]
     if let name = job.calibration { arguments += ["--calibration", try runner.datasets.path(name)] }
     if let name = job.evaluation { arguments += ["--evaluation", try runner.datasets.path(name)] }
+    arguments += try others()
     let configuration = runner.configuration
     if configuration.jobMemoryBytes > 0 {
       arguments += ["--memory-limit", "\(configuration.jobMemoryBytes)"]
@@ -63,7 +61,18 @@ struct JobRun {
       environment: ChildEnvironment.make(home: work), directory: work,
       timeLimit: .seconds(configuration.jobTimeLimitSeconds),
       killGrace: .seconds(configuration.jobKillGraceSeconds),
+      finishGrace: .seconds(configuration.jobStopGraceSeconds),
       niceness: configuration.jobNiceness)
+  }
+
+  private func others() throws(ServingError) -> [String] {
+    // It was read when the job was queued.
+    guard let recipe = try? Recipe.parse(Array(job.recipe.utf8)) else { return [] }
+    var arguments: [String] = []
+    for name in recipe.otherModels {
+      arguments += ["--other", "\(name)=\(try OtherModel(name).file(in: runner.repository))"]
+    }
+    return arguments
   }
 
   private func source() throws(ServingError) -> String {
@@ -118,6 +127,22 @@ struct JobRun {
   }
 }
 
+extension Job {
+  /// Ends a job whose process was not let go on.
+  fileprivate mutating func endUnwanted(
+    _ isStopping: Bool, _ wish: ChildProcess.Wish?, _ configuration: ServingConfiguration
+  ) {
+    if isStopping && wish != .cancel {
+      end(.interrupted, error: "the server stopped while the job ran")
+    } else if wish == .finish {
+      let seconds = configuration.jobStopGraceSeconds
+      end(.cancelled, error: "the job did not finish within \(seconds) seconds of being asked to")
+    } else {
+      end(.cancelled, error: "the job was cancelled")
+    }
+  }
+}
+
 /// Writes a job's progress to the database and to its subscribers, at a bounded rate.
 private final class ProgressRecorder {
   private let id: Int64
@@ -137,6 +162,7 @@ private final class ProgressRecorder {
     let job = try? runner.store.update(id) { job in
       job.stage = progress.stage
       job.progress = progress.progress
+      job.secondsLeft = progress.secondsLeft
     }
     if let job = job ?? nil { runner.events.publish(job) }
   }

@@ -8,8 +8,8 @@ import Synchronization
 /// hostile model takes down alone. Calls block shortly on the database; keep them off event loops.
 public final class JobRunner: Sendable {
   struct State {
-    /// Running jobs and whether each was cancelled.
-    var cancelled: [Int64: Bool] = [:]
+    /// Running jobs and what users want of each.
+    var wishes: [Int64: ChildProcess.Wish] = [:]
     /// Sources of waiting, results of finished one-call jobs.
     var sources: [Int64: StagedDirectory] = [:]
     var results: [Int64: (directory: StagedDirectory, expires: ContinuousClock.Instant)] = [:]
@@ -45,9 +45,11 @@ public final class JobRunner: Sendable {
 
   /// Queues a job that makes the next version of a model.
   /// - Parameter version: what is compressed; nil for the default version.
-  /// - Throws: `.modelNotFound`, `.versionNotFound`, `.datasetNotFound`, `.overloaded`, `.shuttingDown`, `.storage`.
+  /// - Throws: `.modelNotFound`, `.versionNotFound`, `.datasetNotFound`, `.overloaded`, `.shuttingDown`, `.storage`;
+  ///   `.invalidName` for a model that a merge step names.
   public func compress(_ model: String, version: Int? = nil, recipe: Recipe) throws(ServingError) -> Job {
     let source = try repository.servable(model, version: version).version
+    for other in recipe.otherModels { _ = try OtherModel(other).file(in: repository) }
     return try add(newJob(.version, recipe) { ($0.model, $0.source) = (model, source) }, source: nil)
   }
 
@@ -72,7 +74,7 @@ public final class JobRunner: Sendable {
     var job = Job(
       kind: kind, created: Date().timeIntervalSince1970, label: recipe.resolvedLabel, recipe: recipe.text,
       calibration: recipe.calibration?.dataset, evaluation: recipe.evaluation?.dataset,
-      mayPromote: recipe.serve == .whenPassed)
+      mayPromote: recipe.serve == .whenPassed, searches: recipe.search != nil)
     change(&job)
     return job
   }
@@ -114,8 +116,8 @@ public final class JobRunner: Sendable {
   /// - Throws: `.jobNotFound`, `.storage`.
   public func cancel(_ id: Int64) throws(ServingError) -> Job {
     let isRunning = state.withLock { state in
-      if state.cancelled[id] == nil { return false }
-      state.cancelled[id] = true
+      if state.wishes[id] == nil { return false }
+      state.wishes[id] = .cancel
       return true
     }
     if isRunning { return try store.job(id) }
@@ -127,6 +129,19 @@ public final class JobRunner: Sendable {
       events.publish(job)
     }
     return try store.job(id)
+  }
+
+  /// Asks a running job that searches to finish with the best found so far; it is then `done` with model and report.
+  /// A second call, and the first for any other job, is `cancel`.
+  /// - Throws: `.jobNotFound`, `.storage`.
+  public func stop(_ id: Int64) throws(ServingError) -> Job {
+    let job = try store.job(id)
+    let isAsked = state.withLock { state in
+      if !job.searches || state.wishes[id] != .goOn { return false }
+      state.wishes[id] = .finish
+      return true
+    }
+    return isAsked ? job : try cancel(id)
   }
 
   /// The file that a one-call job made; can be taken once.
@@ -183,9 +198,9 @@ public final class JobRunner: Sendable {
   private func startWaiting() {
     let started = state.withLock { state -> [Job] in
       var started: [Job] = []
-      while !state.isStopping && state.cancelled.count < configuration.concurrentJobs {
+      while !state.isStopping && state.wishes.count < configuration.concurrentJobs {
         guard let job = (try? store.startNext(at: Date().timeIntervalSince1970)) ?? nil else { break }
-        state.cancelled[job.id] = false
+        state.wishes[job.id] = .goOn
         started.append(job)
       }
       return started
@@ -208,7 +223,7 @@ public final class JobRunner: Sendable {
       ended = try? store.update(job.id) { $0.end(.failed, error: "\(error)") }
     }
     state.withLock { state in
-      state.cancelled[job.id] = nil
+      state.wishes[job.id] = nil
       state.sources[job.id] = nil
     }
     guard let ended else { return }
@@ -225,6 +240,7 @@ extension Job {
     self.state = state
     self.error = error
     finished = Date().timeIntervalSince1970
+    secondsLeft = nil
     if state == .done { (progress, stage) = (1, "done") }
   }
 }

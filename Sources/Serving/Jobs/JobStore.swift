@@ -99,8 +99,9 @@ public final class JobStore: Sendable {
 extension Job {
   fileprivate static func columns(withoutReport: Bool) -> String {
     [
-      "id", "kind", "state", "progress", "stage", "created", "started", "finished", "model", "source",
-      "version", "label", "recipe", "calibration", "evaluation", "mayPromote", "error",
+      "id", "kind", "state", "progress", "stage", "secondsLeft", "created", "started", "finished", "model",
+      "source",
+      "version", "label", "recipe", "calibration", "evaluation", "mayPromote", "searches", "error",
     ].joined(separator: ", ")
   }
 }

@@ -69,6 +69,12 @@ final class StateDatabase: Sendable {
         table.column("arrays", .text).notNull()
       }
     }
+    migrator.registerMigration("time left and searches") { database in
+      try database.alter(table: "job") { table in
+        table.add(column: "secondsLeft", .double)
+        table.add(column: "searches", .boolean).notNull().defaults(to: false)
+      }
+    }
     return migrator
   }
 }

@@ -1,22 +1,25 @@
 import HTTPTransport
 
-/// Jobs: listing, state with report, cancelling.
+/// Jobs: listing, state with report, cancelling; a search ends with what it has.
 enum JobEndpoints {
   static let routes: [Route] = [
     .get("/v2/jobs", .blocking(list)),
-    .get(
-      "/v2/jobs/{job}",
-      .blocking { call throws(ServingError) in
-        .json(bytes: try call.core.jobs.store.job(try call.job()).json())
-      }),
+    .get("/v2/jobs/{job}", .blocking(job)),
     .delete(
       "/v2/jobs/{job}",
       .blocking { call throws(ServingError) in
-        .json(bytes: try call.core.jobs.cancel(try call.job()).json())
+        .json(bytes: try call.core.jobs.stop(try call.job()).json())
       }),
   ]
 
   private static let longestPage = 1000
+
+  /// The job's state; its report as a page for clients that ask for `text/html`, once there is one.
+  private static func job(_ call: Call) throws(ServingError) -> Response {
+    let job = try call.core.jobs.store.job(try call.job())
+    let page = job.report.flatMap { ReportResponse.page(Array($0.utf8), for: call.head) }
+    return page ?? .json(bytes: job.json(), headers: ["vary": "accept"])
+  }
 
   /// The newest first; `?before=id` pages on.
   private static func list(_ call: Call) throws(ServingError) -> Response {

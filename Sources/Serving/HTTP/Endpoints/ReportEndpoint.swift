@@ -1,6 +1,6 @@
 import HTTPTransport
 
-/// `GET …/report`: what the job that made a version did and measured.
+/// `GET …/report`: what the job that made a version did and measured; a page for clients that ask for `text/html`.
 enum ReportEndpoint {
   static let routes: [Route] = [
     .get("/v2/models/{model}/versions/{version}/report", .blocking(report)),
@@ -19,6 +19,6 @@ enum ReportEndpoint {
       return .error(
         status: 404, "version \(version) of model '\(name)' has no report: no compression job made it")
     }
-    return .json(bytes: report)
+    return ReportResponse.page(report, for: call.head) ?? .json(bytes: report, headers: ["vary": "accept"])
   }
 }
