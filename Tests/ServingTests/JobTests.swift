@@ -151,14 +151,16 @@ private let succeed = #"cp "$input" "$output"; echo '{"promote":true,"verdict":"
     core.stop()
   }
 
-  private static let search: Result<Recipe, CompressionError> = Result { () throws(CompressionError) in
-    try Recipe.parse(Array(#"{"search":{"seconds":60},"label":"found"}"#.utf8))
-  }
+  private static let search: Recipe = {
+    var recipe = Recipe(steps: [])
+    recipe.search = Recipe.Search()
+    return recipe
+  }()
 
   @Test func aDeletedSearchBringsItsBest() throws {
     let rig = JobRig("finish() { \(succeed); exit 0; }; trap finish TERM; while true; do sleep 0.02; done")
     let core = try rig.started()
-    let job = try core.jobs.compress("m", recipe: try Self.search.get())
+    let job = try core.jobs.compress("m", recipe: Self.search)
     #expect(try eventually { try core.jobs.store.job(job.id).state == .running })
     // Time to set its trap.
     usleep(300_000)
@@ -173,7 +175,7 @@ private let succeed = #"cp "$input" "$output"; echo '{"promote":true,"verdict":"
   @Test func aSecondDeletionCancelsASearch() throws {
     let rig = JobRig("trap '' TERM; while true; do sleep 0.02; done") { $0.jobKillGraceSeconds = 0 }
     let core = try rig.started()
-    let job = try core.jobs.compress("m", recipe: try Self.search.get())
+    let job = try core.jobs.compress("m", recipe: Self.search)
     #expect(try eventually { try core.jobs.store.job(job.id).state == .running })
     _ = try core.jobs.stop(job.id)
     usleep(200_000)
@@ -189,7 +191,7 @@ private let succeed = #"cp "$input" "$output"; echo '{"promote":true,"verdict":"
   @Test func aSearchThatDoesNotFinishIsCancelled() throws {
     let rig = JobRig("trap '' TERM; while true; do sleep 0.02; done") { $0.jobStopGraceSeconds = 0 }
     let core = try rig.started()
-    let job = try core.jobs.compress("m", recipe: try Self.search.get())
+    let job = try core.jobs.compress("m", recipe: Self.search)
     #expect(try eventually { try core.jobs.store.job(job.id).state == .running })
     _ = try core.jobs.stop(job.id)
     let ended = try JobRig.finished(core, job.id)
