@@ -20,7 +20,7 @@ public struct Inspection: Encodable, Sendable {
     public var zeros: Int
     /// Multiply-accumulates for one sample, free extents taken as 1; nil when the output's shape is not known.
     public var macs: Int?
-    /// What recipes can do here: `prune`, `int8 dynamic`, `int8 static`.
+    /// What recipes can do here: `prune`, `int8 dynamic`, `int4 weights` … Whether it is worth it, a report tells.
     public var methods: [String]
     /// Why nothing can be done.
     public var reason: String?
@@ -86,7 +86,7 @@ public struct Inspection: Encodable, Sendable {
     return Layer(
       name: layer.name, op: layer.op.description, shape: layer.shape.dimensions,
       parameters: layer.weights.elementCount, zeros: zeros, macs: macs,
-      methods: layer.isConvolution ? ["prune", "int8 static"] : ["prune", "int8 dynamic", "int8 static"],
+      methods: LayerMethods.offers(for: layer).map(\.name),
       reason: nil)
   }
 
