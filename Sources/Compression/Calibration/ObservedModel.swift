@@ -26,7 +26,7 @@ struct ObservedModel {
       }
       return .input(input)
     }
-    runner = try ModelRunner(clone, resources)
+    runner = try ModelRunner(clone, resources, weightForm: .dense)
   }
 
   var ports: [Port] { runner.program.inputs }

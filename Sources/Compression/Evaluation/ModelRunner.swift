@@ -7,11 +7,15 @@ final class ModelRunner {
   let program: Program
   fileprivate let session: Session
 
+  /// - Parameter weightForm: nil: what is fastest here, which takes time to find out.
   /// - Throws: `CompressionError.model` for what the engine cannot compile.
-  convenience init(_ model: Model, _ resources: Resources) throws(CompressionError) {
+  convenience init(
+    _ model: Model, _ resources: Resources, weightForm: WeightFormKind? = nil
+  ) throws(CompressionError) {
     do {
       var options = CompileOptions()
       options.mapsAsTensors = true
+      options.weightForm = weightForm
       self.init(try Program.compile(model, options: options), resources)
     } catch {
       throw .model("\(error)")

@@ -41,15 +41,22 @@ struct OBSPruner {
     ErrorPropagation.walk(
       &weight, depth: depth, columns: columns, upper, block: panel, selectionRows: selectionRows
     ) { rows, current in
-      let scores = PruningScores.surgeon(current, columns: columns, pivots: pivots[rows])
+      var scores = PruningScores.surgeon(current, columns: columns, pivots: pivots[rows])
+      // What is zero already goes first, whatever updates would make of it.
+      let first = rows.lowerBound * columns
+      for index in scores.indices where matrix[first + index] == 0 { scores[index] = 0 }
       mask += structure.mask(scores, depth: rows.count, columns: columns, sparsity: sparsity)
     } change: { row, current in
-      for column in 0..<columns where mask[row * columns + column] { current[column] = 0 }
+      for column in 0..<columns {
+        let element = row * columns + column
+        if mask[element] || matrix[element] == 0 { current[column] = 0 }
+      }
     }
     let updated = weight.map { Float($0) }
     if !refits { return Result(weights: updated, mask: mask) }
     return Result(
       weights: try LeastSquares.refit(
-        gram, matrix, columns: columns, mask: mask, start: updated, damping: damping), mask: mask)
+        gram, matrix, columns: columns, mask: matrix.indices.map { mask[$0] || matrix[$0] == 0 },
+        start: updated, damping: damping), mask: mask)
   }
 }

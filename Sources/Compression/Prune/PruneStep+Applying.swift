@@ -2,91 +2,176 @@ import GraphIR
 import Tensors
 
 extension PruneStep: CompressionMethod {
-  /// Zeroes weights of `model` and lets biases take up their mean where the step says so.
-  /// - Throws: `CompressionError.recipe` for patterns that match no layer, or a repair without data.
+  /// What is done about the error that removing weights makes.
+  private struct Treatment {
+    var refits: Bool
+    var correctsBiases: Bool
+  }
+
+  /// Zeroes weights of `model`, and lets those that stay and the biases take over where the step says so.
+  /// - Throws: `CompressionError.recipe` for patterns that match no layer, or a method or repair without data.
   func apply(
     to model: inout Model, _ ledger: inout LayerLedger, _ context: StepContext
   ) throws(CompressionError) {
+    if structure.isDense {
+      throw .unsupported("\(context.path).structure \(structure.rawValue), of a later version")
+    }
+    try checkData(context)
     let scan = LayerScan(model)
     let graph = model.graph
     let reasons = try selection.reasonsToSkip(scan.layers, path: context.path)
     var chosen: [WeightLayer] = []
     for (layer, reason) in zip(scan.layers, reasons) {
-      if let reason { ledger.skip(layer, graph, reason: reason) } else { chosen.append(layer) }
+      if let reason = reason ?? Self.obstacle(layer) {
+        ledger.skip(layer, graph, reason: reason)
+      } else {
+        chosen.append(layer)
+      }
     }
+    if chosen.isEmpty { return }
     // A weight that several layers share is ranked and zeroed once.
     var seen: Set<ValueID> = []
     let owners = chosen.filter { seen.insert($0.weight).inserted }
+    let shares = try shares(owners, model, context)
+    let original = model
+    model = try best(treatments(context), owners, chosen, shares, original, context)
     let results = Dictionary(
-      uniqueKeysWithValues: zip(owners.map(\.weight), Pruner.prune(owners.map(\.weights), self)))
-    var editor = GraphEditor(graph, "pruning")
-    var changed: [WeightLayer] = []
+      LayerScan(model).layers.map { ($0.key(in: model.graph), $0.weights) }, uniquingKeysWith: { $1 })
     for layer in chosen {
-      guard let result = results[layer.weight] else { continue }
+      guard let result = results[layer.key(in: graph)] else { continue }
       if result == layer.weights {
         ledger.skip(layer, graph, reason: "no further weight to zero")
-        continue
+      } else {
+        ledger.record(layer, graph, method: label(of: layer), effective: result, bytes: result.byteCount)
       }
-      ledger.record(
-        layer, graph, method: "pruned \(method.rawValue)", effective: result, bytes: result.byteCount)
-      changed.append(layer)
-    }
-    for (weight, tensor) in results { editor.setConstant(weight, tensor) }
-    let original = model
-    try editor.apply(to: &model)
-    try repairBiases(of: changed, original, &model, context)
-  }
-
-  /// Walks the layers in order, so that each is corrected for what those before it still get wrong.
-  private func repairBiases(
-    of layers: [WeightLayer], _ original: Model, _ model: inout Model, _ context: StepContext
-  ) throws(CompressionError) {
-    if repair == .none { return }
-    guard let calibration = context.calibration else {
-      if repair == .auto { return }
-      throw .recipe("\(context.path).repair: bias needs calibration data; name a dataset in calibration")
-    }
-    let unrepaired = model
-    try correctBiases(of: layers, original, &model, calibration, context.resources)
-    if repair == .auto {
-      // Means say little once most weights are gone: the repair stays only where it helps.
-      let plain = try agreement(of: unrepaired, with: original, calibration, context.resources)
-      let repaired = try agreement(of: model, with: original, calibration, context.resources)
-      if plain > repaired { model = unrepaired }
     }
   }
 
-  /// The fraction of samples with the same argmax, or the outputs' cosine where there are no classes.
-  private func agreement(
-    of model: Model, with original: Model, _ dataset: Dataset, _ resources: Resources
-  ) throws(CompressionError) -> Double {
-    let paired = try Evaluator.compare(
-      try ModelRunner(original, resources), try ModelRunner(model, resources), dataset, metric: .cosine,
-      resources.meter)
-    return paired.comparison.agreement ?? paired.comparison.cosine
+  private func checkData(_ context: StepContext) throws(CompressionError) {
+    if context.calibration != nil { return }
+    if method.need != [] {
+      throw .recipe(
+        "\(context.path).method: \(method.rawValue) needs calibration data; name a dataset in calibration")
+    }
+    if repair == .bias || repair == .leastSquares {
+      throw .recipe(
+        "\(context.path).repair: \(repair.rawValue) needs calibration data; name a dataset in calibration")
+    }
   }
 
-  private func correctBiases(
-    of layers: [WeightLayer], _ original: Model, _ model: inout Model, _ calibration: Dataset,
-    _ resources: Resources
-  ) throws(CompressionError) {
-    let means = try BiasCorrection.inputMeans(layers, original, calibration, resources)
-    for layer in layers {
-      let name = original.graph[layer.output].name
-      let scan = LayerScan(model)
-      guard let pruned = scan.layers.first(where: { model.graph[$0.output].name == name }) else { continue }
-      let seen = try BiasCorrection.inputMeans([pruned], model, calibration, resources)
-      guard
-        let shift = BiasCorrection.shift(
-          pruned, from: layer.weights, to: pruned.weights, means: means[layer.node],
-          changedMeans: seen[pruned.node])
-      else { continue }
-      var editor = GraphEditor(model.graph, "bias repair")
-      let index = GraphIndex(model.graph)
-      let isPlaced = try tensors { () throws(TensorError) in
-        try LayerBias.add(shift, to: pruned, index, &editor)
+  private static func obstacle(_ layer: WeightLayer) -> String? {
+    if !layer.isProduct { return "weights of \(layer.op) are not pruned" }
+    return layer.path.steps.isEmpty ? nil : "inside a sub-graph, where weights are not pruned"
+  }
+
+  private func label(of layer: WeightLayer) -> String {
+    let shape = structure == .unstructured ? "" : " \(structure.rawValue)"
+    let depth = layer.matrix.depth
+    if method == .obs && depth > InputStatisticsPass.maximumDepth {
+      return "pruned magnitude\(shape) (\(depth) inputs are too many for obs)"
+    }
+    return "pruned \(method.rawValue)\(shape)"
+  }
+
+  /// The fraction that each layer loses.
+  private func shares(
+    _ layers: [WeightLayer], _ model: Model, _ context: StepContext
+  ) throws(CompressionError) -> [Double] {
+    let sparsity = sparsity ?? 0
+    let wanted = structure.isPattern || method == .threshold ? .layer : scope
+    switch wanted {
+    case .layer: return layers.map { _ in sparsity }
+    case .erk:
+      return SparsityAllocation.erk(
+        layers.map { layer in
+          let shape = layer.shape
+          return layer.isConvolution ? shape.dimensions : [layer.matrix.depth, layer.matrix.columns]
+        }, sparsity: sparsity)
+    case .global:
+      var need = method.need
+      need.remove(.gram)
+      var statistics: [LayerKey: InputStatistics] = [:]
+      if let dataset = context.calibration, need != [] {
+        statistics = try InputStatisticsPass.measure(
+          layers.map { ($0, need) }, in: model, dataset, memory: context.memory, context.resources)
       }
-      if isPlaced { try editor.apply(to: &model) }
+      var scores: [[Float]] = []
+      for (number, layer) in layers.enumerated() {
+        let own = statistics[layer.key(in: model.graph)]
+        scores.append(Pruner.scores(layer, number: number, method, own).flatMap { $0 })
+      }
+      return SparsityAllocation.global(scores, sparsity: sparsity, isNormalized: method.need != [])
     }
+  }
+
+  /// What may be done, the strongest first; the last is always there.
+  private func treatments(_ context: StepContext) -> [Treatment] {
+    let hasOwnUpdate = method == .obs
+    switch repair {
+    case .none: return [Treatment(refits: false, correctsBiases: false)]
+    case .bias: return [Treatment(refits: false, correctsBiases: true)]
+    case .leastSquares: return [Treatment(refits: true, correctsBiases: true)]
+    case .auto:
+      if context.calibration == nil { return [Treatment(refits: false, correctsBiases: false)] }
+      // A refit after the update of a pattern's weights fits the calibration data more than it helps.
+      let refits = !(hasOwnUpdate && structure.isPattern)
+      var all = [Treatment(refits: refits, correctsBiases: true)]
+      if hasOwnUpdate {
+        all.append(Treatment(refits: refits, correctsBiases: false))
+      } else {
+        all.append(Treatment(refits: false, correctsBiases: true))
+        all.append(Treatment(refits: false, correctsBiases: false))
+      }
+      return all
+    }
+  }
+
+  /// The pruned model whose outputs on the calibration data agree best with the original's.
+  private func best(
+    _ treatments: [Treatment], _ owners: [WeightLayer], _ chosen: [WeightLayer], _ shares: [Double],
+    _ original: Model, _ context: StepContext
+  ) throws(CompressionError) -> Model {
+    var best: (model: Model, degree: OutputAgreement.Degree)?
+    for treatment in treatments {
+      let model = try pruned(original, owners, chosen, shares, treatment, context)
+      guard let dataset = context.calibration, treatments.count > 1 else { return model }
+      let degree = try OutputAgreement(original, dataset, context.resources).of(model)
+      if best.map({ $0.degree < degree }) ?? true { best = (model, degree) }
+    }
+    return best?.model ?? original
+  }
+
+  private func pruned(
+    _ original: Model, _ owners: [WeightLayer], _ chosen: [WeightLayer], _ shares: [Double],
+    _ treatment: Treatment, _ context: StepContext
+  ) throws(CompressionError) -> Model {
+    var model = original
+    var need = method.need
+    if treatment.refits { need.insert(.gram) }
+    let keys = owners.map { $0.key(in: original.graph) }
+    let places = Dictionary(zip(keys, keys.indices), uniquingKeysWith: { first, _ in first })
+    func prune(
+      _ key: LayerKey, _ layer: WeightLayer, _ statistics: InputStatistics?
+    ) throws(CompressionError) -> Tensor {
+      guard let number = places[key] else { return layer.weights }
+      let pruner = Pruner(step: self, sparsity: shares[number], refits: treatment.refits)
+      return try pruner.prune(layer, number: number, statistics)
+    }
+    guard let dataset = context.calibration, need != [] else {
+      var editor = GraphEditor(model.graph, "pruning")
+      for (key, layer) in zip(keys, owners) {
+        editor.setConstant(layer.weight, try prune(key, layer, nil))
+      }
+      try editor.apply(to: &model)
+      if treatment.correctsBiases {
+        try BiasCorrector.correct(
+          chosen.map { $0.key(in: original.graph) }, from: original, in: &model, context,
+          keepsOnlyGains: false)
+      }
+      return model
+    }
+    let walk = LayerWalk(context: context, need: need, correctsBiases: treatment.correctsBiases)
+    try walk.run(keys, in: &model, dataset, change: prune)
+    return model
   }
 }

@@ -2,14 +2,15 @@
 enum SparsityAllocation {
   /// One ranking over all layers.
   ///
-  /// Scores are divided by their layer's root mean square, or layers of large weights would lose none and those of
-  /// small ones all.
+  /// - Parameter isNormalized: divides scores by their layer's root mean square, for those that grow with the layer's
+  ///   inputs: layers of large inputs would lose nothing.
   /// - Returns: the fraction that each layer loses; 0 for layers without weights.
-  static func global(_ scores: [[Float]], sparsity: Double) -> [Double] {
+  static func global(_ scores: [[Float]], sparsity: Double, isNormalized: Bool = true) -> [Double] {
     let total = scores.reduce(0) { $0 + $1.count }
     let count = MaskStructure.count(sparsity, of: total)
     if count == 0 { return scores.map { _ in 0 } }
     let factors = scores.map { layer -> Float in
+      if !isNormalized { return 1 }
       let squares = layer.reduce(0.0) { $0 + Double($1) * Double($1) }
       return squares > 0 ? Float((Double(layer.count) / squares).squareRoot()) : 1
     }

@@ -29,7 +29,7 @@ public struct PruneStep: Sendable, Equatable {
     case fourOfEight = "4:8"
     /// One input × 16 outputs together.
     case block1x16 = "block:1x16"
-    /// Four inputs × one output together.
+    /// Four outputs × one input together.
     case block4x1 = "block:4x1"
     /// Output channels or neurons with all that belongs to them.
     case channel
@@ -81,10 +81,8 @@ public struct PruneStep: Sendable, Equatable {
 extension PruneStep: RecipeStep {
   static let name = "prune"
   /// What the interface knows and this version does not do yet.
-  private static let laterMethods = ["wanda", "obs", "stability", "activation_energy", "l2"]
-  private static let laterStructures = ["2:4", "4:8", "block:1x16", "block:4x1", "channel", "head"]
-  private static let laterScopes = ["erk"]
-  private static let laterRepairs = ["least_squares"]
+  private static let laterMethods = ["activation_energy", "l2"]
+  private static let laterStructures = ["channel", "head"]
 
   init(_ json: JSONValue, path: String) throws(CompressionError) {
     let members = try RecipeMembers(
@@ -95,8 +93,8 @@ extension PruneStep: RecipeStep {
     method = try members.choice("method", Method.self, later: Self.laterMethods) ?? natural
     sparsity = try members.number("sparsity", in: 0...1)
     epsilon = try members.number("epsilon", in: 0...Double(Float.greatestFiniteMagnitude))
-    scope = try members.choice("scope", Scope.self, later: Self.laterScopes) ?? .layer
-    repair = try members.choice("repair", Repair.self, later: Self.laterRepairs) ?? .auto
+    scope = try members.choice("scope", Scope.self) ?? .layer
+    repair = try members.choice("repair", Repair.self) ?? .auto
     selection = try LayerSelection(members)
     try check(path)
   }
