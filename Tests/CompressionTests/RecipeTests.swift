@@ -90,13 +90,6 @@ import Testing
   @Test(arguments: [
     (#"{"search":{"seconds":10}}"#, "search"),
     (#"{"steps":[{"low_rank":{"parameters":0.5}}]}"#, "steps[0].low_rank"),
-    (#"{"steps":[{"prune":{"method":"wanda","sparsity":0.5}}]}"#, "steps[0].prune.method 'wanda'"),
-    (#"{"steps":[{"prune":{"sparsity":0.5,"structure":"2:4"}}]}"#, "steps[0].prune.structure '2:4'"),
-    (
-      #"{"steps":[{"prune":{"sparsity":0.5,"structure":"block:1x16"}}]}"#,
-      "steps[0].prune.structure 'block:1x16'"
-    ),
-    (#"{"steps":[{"prune":{"sparsity":0.5,"scope":"erk"}}]}"#, "steps[0].prune.scope 'erk'"),
     (#"{"steps":[{"quantize":{"weights":"int4"}}]}"#, "steps[0].quantize.weights 'int4'"),
     (#"{"steps":[{"quantize":{"method":"gptq"}}]}"#, "steps[0].quantize.method 'gptq'"),
     (#"{"steps":[{"quantize":{"smooth":0.5}}]}"#, "steps[0].quantize.smooth"),

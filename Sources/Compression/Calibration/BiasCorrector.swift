@@ -37,9 +37,10 @@ enum BiasCorrector {
   /// - Parameters:
   ///   - reference: the model whose outputs are right.
   ///   - keepsOnlyGains: takes all back unless the outputs on the calibration data agree better, or as well.
+  ///   - workLimit: multiplications up to which layers go one after the other.
   static func correct(
     _ keys: [LayerKey], from reference: Model, in model: inout Model, _ context: StepContext,
-    keepsOnlyGains: Bool
+    keepsOnlyGains: Bool, workLimit: Double = CalibrationWork.limit
   ) throws(CompressionError) {
     guard let dataset = context.calibration else { return }
     let wanted = Set(keys)
@@ -58,7 +59,7 @@ enum BiasCorrector {
     let before = model
     let work = try CalibrationWork.multiplications(
       of: placed.map(\.layer), in: reference, dataset, context.resources)
-    if work * Double(placed.count) <= CalibrationWork.limit {
+    if work * Double(placed.count) <= workLimit {
       try correctInOrder(placed, reference, &model, dataset, context.resources)
     } else {
       try correctAtOnce(placed, reference, &model, dataset, context.resources)
