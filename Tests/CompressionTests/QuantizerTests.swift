@@ -5,13 +5,13 @@ import Testing
 
 @Suite struct QuantizerTests {
   /// Low, high, scale, zero point: onnxruntime's compute_scale_zp.
-  private static let activationCases: [(Float, Float, Float, UInt8)] = [
+  private static let activationCases: [(Float, Float, Float, Int32)] = [
     (0, 255, 1, 0), (-128, 127, 1, 128), (-1, 1, 2 / 255, 128), (2, 6, 6 / 255, 0), (-6, -2, 6 / 255, 255),
     (0, 0, 1, 0), (.leastNonzeroMagnitude, .leastNonzeroMagnitude, 1, 0),
   ]
 
   @Test(arguments: activationCases) func activationsAreAsymmetricAndHoldZero(
-    low: Float, high: Float, scale: Float, zeroPoint: UInt8
+    low: Float, high: Float, scale: Float, zeroPoint: Int32
   ) {
     let parameters = ActivationParameters(ValueRange(low: low, high: high))
     #expect(parameters.scale == scale)

@@ -5,15 +5,14 @@ import Tensors
 enum RangeCalibration {
   /// Ranges by the source of each tensor; a tensor that is not float32, or never finite, has none.
   static func ranges(
-    _ quantized: QuantizedTensors, _ model: Model, _ calibrator: QuantizeStep.Calibrator, _ dataset: Dataset,
-    _ resources: Resources
+    _ placement: ActivationPlacement, _ model: Model, _ dataset: Dataset, _ resources: Resources
   ) throws(CompressionError) -> [ValueID: ValueRange] {
     let index = GraphIndex(model.graph)
     var ranges: [ValueID: ValueRange] = [:]
     var measured: [ValueID] = []
     var seen: Set<ValueID> = []
-    for value in quantized.values {
-      let source = quantized.source(of: value)
+    for value in placement.values {
+      let source = placement.source(of: value)
       if !seen.insert(source).inserted { continue }
       if let range = knownRange(source, model.graph, index) {
         ranges[source] = range
@@ -21,7 +20,7 @@ enum RangeCalibration {
         measured.append(source)
       }
     }
-    var statistics = measured.map { _ in RangeStatistics(calibrator) }
+    var statistics = measured.map { RangeStatistics(placement.step(of: $0)?.calibrator ?? .minmax) }
     try ActivationObserver.observe(measured, in: model, dataset, resources) { position, tensor in
       if tensor.type == .float32 { statistics[position].add(tensor) }
     }
@@ -33,7 +32,7 @@ enum RangeCalibration {
   private static func knownRange(_ value: ValueID, _ graph: Graph, _ index: GraphIndex) -> ValueRange? {
     guard let producer = index.producers[value] else { return nil }
     switch graph.nodes[producer].op {
-    case "Softmax", "Sigmoid": return ValueRange(low: 0, high: 1)
+    case "Softmax", "Sigmoid", "HardSigmoid": return ValueRange(low: 0, high: 1)
     case "Tanh": return ValueRange(low: -1, high: 1)
     default: return nil
     }

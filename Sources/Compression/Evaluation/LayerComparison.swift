@@ -9,7 +9,7 @@ struct LayerComparison {
   private(set) var macs = 0
   private(set) var effectiveMACsBefore = 0
   private(set) var effectiveMACs = 0
-  /// In dB by the layer's output name; nil for layers whose outputs are equal.
+  /// In dB by the layer's output name; nil for layers whose outputs are equal, or in another scale.
   private(set) var sqnr: [String: Double] = [:]
 
   /// - Parameters:
@@ -48,7 +48,9 @@ struct LayerComparison {
       }
       try resources.meter.advance(to: Double(range.upperBound) / Double(binding.rows))
     }
-    for (name, error) in zip(compared, errors) where error.decibels.isFinite { sqnr[name] = error.decibels }
+    for (name, error) in zip(compared, errors) where error.decibels.isFinite && !ledger.isRescaled(name) {
+      sqnr[name] = error.decibels
+    }
   }
 
   private static func batchRows(_ inputs: [Tensor]) -> Int {

@@ -11,6 +11,7 @@ struct LayerLedger {
     var original: Tensor?
     var originalSparsity = 0.0
     var isMentioned = false
+    var isRescaled = false
   }
 
   private var order: [String] = []
@@ -48,6 +49,17 @@ struct LayerLedger {
     entries[key]?.report.weightSQNR = Self.sqnr(original, effective)
   }
 
+  /// Notes that a step wrote `layer` in another scale, with which the model computes the same: what follows is compared
+  /// with `weights`.
+  mutating func rescale(_ layer: WeightLayer, _ graph: Graph, method: String, _ weights: Tensor) {
+    let key = graph[layer.output].name
+    guard entries[key]?.original != nil else { return }
+    entries[key]?.isMentioned = true
+    entries[key]?.isRescaled = true
+    entries[key]?.original = weights
+    entries[key]?.report.methods.append(method)
+  }
+
   /// Notes that a step left `layer` alone.
   mutating func skip(_ layer: WeightLayer, _ graph: Graph, reason: String) {
     let key = graph[layer.output].name
@@ -70,6 +82,9 @@ struct LayerLedger {
   var outputNames: [String] { order.filter { entries[$0]?.original != nil } }
 
   func isChanged(_ output: String) -> Bool { entries[output]?.report.methods.isEmpty == false }
+
+  /// Whether the layer's output has another scale than the original's.
+  func isRescaled(_ output: String) -> Bool { entries[output]?.isRescaled == true }
 
   var hasChanges: Bool { outputNames.contains(where: isChanged) }
 

@@ -2,7 +2,8 @@ import Engine
 import GraphIR
 
 /// Brings a model into the form that the methods work on: weights as constants, no identities, constants folded,
-/// batch normalisation inside the layer before it, an opset that has the operators of quantization.
+/// batch normalisation inside the layer before it, functions and known branches in place, activations under their own
+/// names, an opset that has the operators of quantization.
 enum Normalizer {
   /// The first opset with an axis on DequantizeLinear, and the IR version that belongs to it.
   private static let opset = 13
@@ -13,14 +14,20 @@ enum Normalizer {
     do {
       var result = model
       if let version = model.opsets[""], version < opset { result = try model.raised(to: opset) }
-      if model.hasContribOperators {
-        // Fused and quantized operators hide their layers; ai.onnx has had all that they are made of since then.
-        result = try result.raised(to: ContribOperators.opset)
-        try result.inlineFunctions()
-        try result.lowerContribOperators()
-      }
+      // Fused and quantized operators hide their layers; ai.onnx has had all that they are made of since then.
+      if model.hasContribOperators { result = try result.raised(to: ContribOperators.opset) }
+      try result.inlineFunctions()
+      if model.hasContribOperators { try result.lowerContribOperators() }
       result.irVersion = max(result.irVersion, irVersion)
+      _ = try Passes.takeKnownBranches(&result, evaluate: Program.evaluator())
       try Passes.simplify(&result, evaluate: Program.evaluator())
+      if Passes.spelledHardSwishCount(in: result) > 0 {
+        if let version = result.opsets[""], version < Passes.hardSwishOpset {
+          result = try result.raised(to: Passes.hardSwishOpset)
+        }
+        _ = try Passes.joinHardSwish(&result)
+        _ = try Passes.removeDeadCode(&result)
+      }
       return result
     } catch {
       throw .model("\(error)")

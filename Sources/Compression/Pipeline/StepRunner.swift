@@ -13,8 +13,9 @@ extension Recipe.Step {
   func method(path: String) throws(CompressionError) -> any CompressionMethod {
     switch self {
     case .prune(let step): return step
-    case .quantize(let step): return step
-    case .shareWeights, .lowRank, .merge, .equalize:
+    case .quantize(let step): return QuantizationPass(steps: [(step, path)])
+    case .equalize(let step): return step
+    case .shareWeights, .lowRank, .merge:
       throw .unsupported("\(path), a step of a later version")
     }
   }
@@ -40,17 +41,44 @@ struct StepRunner {
   ) throws(CompressionError) -> (model: Model, ledger: LayerLedger) {
     var model = reference
     var ledger = LayerLedger(LayerScan(reference), reference.graph)
-    for (index, step) in steps.enumerated() {
+    var index = 0
+    while index < steps.count {
+      let count = max(Self.quantizeSteps(steps[index...]).count, 1)
       try begin(index)
       let path = place(index)
       let context = StepContext(
-        path: "\(path).\(type(of: step.payload).name)", calibration: calibration, others: others,
-        resources: resources, memory: memory)
-      try step.method(path: path).apply(to: &model, &ledger, context)
+        path: stepPath(index, steps), calibration: calibration, others: others, resources: resources,
+        memory: memory)
+      try method(steps, at: index).apply(to: &model, &ledger, context)
       ledger.endStep()
       try verify(model, path: path)
+      index += count
     }
     return (model, ledger)
+  }
+
+  /// Adjacent quantize steps are one method.
+  private func method(
+    _ steps: [Recipe.Step], at index: Int
+  ) throws(CompressionError) -> any CompressionMethod {
+    let joined = Self.quantizeSteps(steps[index...])
+    if joined.isEmpty { return try steps[index].method(path: place(index)) }
+    return QuantizationPass(
+      steps: joined.enumerated().map { ($1, stepPath(index + $0, steps)) })
+  }
+
+  private func stepPath(_ index: Int, _ steps: [Recipe.Step]) -> String {
+    "\(place(index)).\(type(of: steps[index].payload).name)"
+  }
+
+  /// The quantize steps that `steps` start with.
+  private static func quantizeSteps(_ steps: ArraySlice<Recipe.Step>) -> [QuantizeStep] {
+    var result: [QuantizeStep] = []
+    for step in steps {
+      guard case .quantize(let quantize) = step else { break }
+      result.append(quantize)
+    }
+    return result
   }
 
   /// The model must compile and run.

@@ -6,12 +6,8 @@ import Tensors
 /// A transposed Gemm weight is stored untransposed, the form that other runtimes fuse.
 struct WeightOnlyQuantization {
   private var editor: GraphEditor
-  private let step: QuantizeStep
 
-  init(_ graph: Graph, _ step: QuantizeStep) {
-    editor = GraphEditor(graph, "weight quantization")
-    self.step = step
-  }
+  init(_ graph: Graph) { editor = GraphEditor(graph, "weight quantization") }
 
   static func obstacle(_ layer: WeightLayer) -> String? {
     if case .convTranspose(let groups) = layer.kind, groups != 1 {
@@ -21,7 +17,7 @@ struct WeightOnlyQuantization {
   }
 
   /// Rewrites `layer` and returns the float weight that the integers stand for, in the layer's own layout.
-  mutating func apply(_ layer: WeightLayer) throws(TensorError) -> Tensor {
+  mutating func apply(_ layer: WeightLayer, _ step: QuantizeStep) throws(TensorError) -> Tensor {
     let quantized = try WeightQuantizer.quantize(layer.weights, axis: layer.outputAxis, step)
     let effective = try WeightQuantizer.dequantize(quantized, axis: layer.outputAxis)
     var stored = quantized

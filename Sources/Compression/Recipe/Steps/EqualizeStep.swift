@@ -12,7 +12,6 @@ extension EqualizeStep: RecipeStep {
   init(_ json: JSONValue, path: String) throws(CompressionError) {
     let members = try RecipeMembers(json, path: path, allowed: LayerSelection.members)
     selection = try LayerSelection(members)
-    throw .unsupported("\(path), a step of a later version")
   }
 
   var label: String { "equalized" }

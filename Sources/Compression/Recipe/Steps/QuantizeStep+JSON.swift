@@ -8,8 +8,6 @@ extension QuantizeStep: RecipeStep {
   private static let laterMethods = ["gptq", "descent"]
   private static let laterClips = ["mse", "oscar"]
   private static let laterFormats = ["qoperator"]
-  private static let laterActivationTypes = ["int8", "uint16", "int16"]
-  private static let laterActivationScales = ["row"]
 
   init(_ json: JSONValue, path: String) throws(CompressionError) {
     let members = try RecipeMembers(
@@ -49,10 +47,9 @@ extension QuantizeStep: RecipeStep {
 
   private mutating func readActivations(_ members: RecipeMembers) throws(CompressionError) {
     activationType =
-      try members.choice("activation_type", ActivationType.self, later: Self.laterActivationTypes) ?? .uint8
+      try members.choice("activation_type", ActivationType.self) ?? .uint8
     activationScale =
-      try members.choice("activation_scale", ActivationScale.self, later: Self.laterActivationScales)
-      ?? .tensor
+      try members.choice("activation_scale", ActivationScale.self) ?? .tensor
     calibrator = try Self.calibrator(members)
     smooth = try Self.smooth(members)
   }

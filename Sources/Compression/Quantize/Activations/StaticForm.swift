@@ -1,7 +1,7 @@
 import GraphIR
 import Tensors
 
-/// Rewrites layers in the QDQ form: activations uint8 asymmetric per tensor with ranges measured before, weights
+/// Rewrites layers in the QDQ form: activations per tensor with ranges measured before, weights
 /// with an explicit zero point, biases int32 with scale s_x · s_w.
 ///
 ///     x ─ QuantizeLinear ─ DequantizeLinear ─┐
@@ -10,7 +10,7 @@ import Tensors
 ///
 /// A tensor has one QuantizeLinear, and a DequantizeLinear for each reader, as the fusions of other runtimes
 /// need it.
-struct StaticQuantization {
+struct StaticForm {
   private struct Parameters {
     var values: ActivationParameters
     var scale, zeroPoint: ValueID
@@ -18,30 +18,28 @@ struct StaticQuantization {
 
   private var editor: GraphEditor
   private let index: GraphIndex
-  private let step: QuantizeStep
-  private let tensors: QuantizedTensors
+  private let tensors: ActivationPlacement
   private let layerNodes: Set<Int>
   private var parameters: [ValueID: Parameters] = [:]
 
   /// - Parameter ranges: by the sources of all `tensors`.
   init(
-    _ graph: Graph, _ step: QuantizeStep, _ layers: [WeightLayer], _ tensors: QuantizedTensors,
+    _ graph: Graph, _ assignments: [QuantizeAssignment], _ tensors: ActivationPlacement,
     ranges: [ValueID: ValueRange]
   ) throws(TensorError) {
     editor = GraphEditor(graph, "static quantization")
     index = GraphIndex(graph)
-    self.step = step
     self.tensors = tensors
-    layerNodes = Set(layers.map(\.node))
+    layerNodes = Set(assignments.map(\.layer.node))
     for value in tensors.values {
       let source = tensors.source(of: value)
       guard parameters[source] == nil else { continue }
       guard let range = ranges[source] else { preconditionFailure("no range for \(graph[source].name)") }
-      let values = ActivationParameters(range)
+      let values = ActivationParameters(range, tensors.step(of: source)?.activationType ?? .uint8)
       let name = graph[source].name
       parameters[source] = Parameters(
         values: values, scale: editor.addConstant("\(name).scale", try Tensor(scalar: values.scale)),
-        zeroPoint: editor.addConstant("\(name).zero_point", try Tensor(scalar: values.zeroPoint)))
+        zeroPoint: editor.addConstant("\(name).zero_point", try values.zeroPointTensor()))
     }
   }
 
@@ -58,8 +56,9 @@ struct StaticQuantization {
   /// Quantizes weight and bias of `layer` and returns the float weight that the integers stand for.
   /// - Parameter shift: to add to the bias, given the weight that the integers stand for.
   mutating func apply(
-    _ layer: WeightLayer, shift: (Tensor) -> [Float]?
+    _ assignment: QuantizeAssignment, shift: (Tensor) -> [Float]?
   ) throws(TensorError) -> Tensor {
+    let (layer, step) = (assignment.layer, assignment.step)
     let weights = layer.weights.scaled(by: layer.alpha)
     let inputScale = parameter(layer.activation).values.scale
     let bias = LayerBias.form(of: layer, in: editor.graph)
@@ -153,7 +152,7 @@ struct StaticQuantization {
       return
     }
     let parameter = parameter(value)
-    let codes = editor.addValue("\(name).q", type: .uint8)
+    let codes = editor.addValue("\(name).q", type: parameter.values.type.element)
     editor.insert(
       Node(
         name: "\(name)/quantize", op: "QuantizeLinear",
@@ -177,11 +176,12 @@ struct StaticQuantization {
       inputs: [codes, parameter.scale, parameter.zeroPoint], outputs: [output])
   }
 
-  /// Whether this reader takes the quantized form: the layers themselves, operators that pass it on, and every
-  /// reader of a convolution. Others keep the float value, which costs them nothing.
+  /// Whether this reader takes the quantized form: the layers themselves, operators that pass it on or are between
+  /// quantized tensors, and every reader of a convolution. Others keep the float value, which costs them nothing.
   private func reads(_ value: ValueID, _ use: GraphIndex.Use) -> Bool {
     if use.position == 0 && layerNodes.contains(use.node) { return true }
     if tensors.convolutionOutputs.contains(value) { return true }
+    if tensors.integerNodes.contains(use.node) { return true }
     let node = editor.nodes[use.node]
     if use.position == 0 && tensors.passesOn(value, node) { return true }
     // Between quantized tensors: an addition or average that other runtimes compute in integers as well.

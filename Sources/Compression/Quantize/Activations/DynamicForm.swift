@@ -6,30 +6,39 @@ import Tensors
 ///     x ─ DynamicQuantizeLinear ─ q, s, z
 ///     q, W, z ─ MatMulInteger ─ Cast ─ Mul(s · scale) ─ Add(bias)
 ///
+/// or, with a scale for every row, `RowQuantization` in the place of DynamicQuantizeLinear.
+///
 /// Gemm's alpha goes into the scales, beta into the bias, a transposed weight is stored untransposed.
-struct DynamicQuantization {
+struct DynamicForm {
   private struct QuantizedActivation {
     var codes, scale, zeroPoint: ValueID
   }
 
-  private var editor: GraphEditor
-  private var activations: [ValueID: QuantizedActivation] = [:]
-  private let step: QuantizeStep
-  private let index: GraphIndex
+  private struct ActivationKey: Hashable {
+    var value: ValueID
+    var scale: QuantizeStep.ActivationScale
+  }
 
-  init(_ graph: Graph, _ step: QuantizeStep) {
+  private var editor: GraphEditor
+  private var activations: [ActivationKey: QuantizedActivation] = [:]
+  private let index: GraphIndex
+  private let opset: Int
+
+  init(_ graph: Graph, opset: Int) {
     editor = GraphEditor(graph, "dynamic quantization")
     index = GraphIndex(graph)
-    self.step = step
+    self.opset = opset
   }
 
   /// Why `layer` cannot be rewritten; nil when it can.
-  static func obstacle(_ layer: WeightLayer, in graph: Graph, _ selection: LayerSelection) -> String? {
+  static func obstacle(_ layer: WeightLayer, in graph: Graph, _ step: QuantizeStep) -> String? {
     switch layer.kind {
     case .matMul where layer.shape.rank != 2:
       return "dynamic quantization takes a weight of rank 2, this one has \(layer.shape.rank)"
     case .convTranspose: return "ONNX has no integer ConvTranspose"
-    case .conv where !selection.asksFor(layer.name):
+    case .conv where step.activationScale == .row:
+      return "activation_scale row is for products of matrices; a convolution has no rows"
+    case .conv where !step.selection.asksFor(layer.name):
       return
         "dynamic int8 convolution costs accuracy and speed; use activations static with calibration data, "
         + "or name the layer in layers"
@@ -45,7 +54,9 @@ struct DynamicQuantization {
   }
 
   /// Rewrites `layer` and returns the float weight that the integers stand for, in the layer's own layout.
-  mutating func apply(_ layer: WeightLayer) throws(TensorError) -> Tensor {
+  mutating func apply(_ assignment: QuantizeAssignment) throws(TensorError) -> Tensor {
+    let (layer, step) = (assignment.layer, assignment.step)
+    let isByRow = step.activationScale == .row
     let node = editor.nodes[layer.node]
     let quantized = try WeightQuantizer.quantize(layer.weights, axis: layer.outputAxis, step)
     let effective = try WeightQuantizer.dequantize(quantized, axis: layer.outputAxis)
@@ -55,7 +66,7 @@ struct DynamicQuantization {
       scales = scales.map { $0 * layer.alpha }
       if isTransposed { stored.tensor = try quantized.tensor.transposedBytes() }
     }
-    let x = activation(layer.activation)
+    let x = try activation(layer.activation, step.activationScale)
     let weight = editor.addConstant("\(layer.name).weight_q", stored.tensor)
     var inputs = [x.codes, weight, x.zeroPoint]
     if stored.zeroPoint != 0 {
@@ -66,7 +77,7 @@ struct DynamicQuantization {
     let scale = editor.addConstant("\(layer.name).weight_scale", try Tensor(shape: channelShape, scales))
     let product = editor.addValue("\(layer.name).int32", type: .int32)
     let float = editor.addValue("\(layer.name).float", type: .float32)
-    let combined = editor.addValue("\(layer.name).scale", type: .float32)
+    let combined = editor.addValue("\(layer.name).\(isByRow ? "rows" : "scale")", type: .float32)
     let bias = try biasValue(layer, node)
     let scaled = bias == nil ? layer.output : editor.addValue("\(layer.name).scaled", type: .float32)
 
@@ -78,9 +89,18 @@ struct DynamicQuantization {
       Node(
         name: "\(layer.name)/cast", op: "Cast", inputs: [product], outputs: [float],
         attributes: ["to": .int(1)]),
-      Node(name: "\(layer.name)/scale", op: "Mul", inputs: [x.scale, scale], outputs: [combined]),
-      Node(name: "\(layer.name)/dequantize", op: "Mul", inputs: [float, combined], outputs: [scaled]),
     ]
+    if isByRow {
+      nodes += [
+        Node(name: "\(layer.name)/row_scale", op: "Mul", inputs: [float, x.scale], outputs: [combined]),
+        Node(name: "\(layer.name)/dequantize", op: "Mul", inputs: [combined, scale], outputs: [scaled]),
+      ]
+    } else {
+      nodes += [
+        Node(name: "\(layer.name)/scale", op: "Mul", inputs: [x.scale, scale], outputs: [combined]),
+        Node(name: "\(layer.name)/dequantize", op: "Mul", inputs: [float, combined], outputs: [scaled]),
+      ]
+    }
     if let bias {
       nodes.append(
         Node(name: "\(layer.name)/bias", op: "Add", inputs: [scaled, bias], outputs: [layer.output]))
@@ -92,18 +112,32 @@ struct DynamicQuantization {
   consuming func apply(to model: inout Model) throws(CompressionError) { try editor.apply(to: &model) }
 
   /// `value` in uint8; consumers of one value share it.
-  private mutating func activation(_ value: ValueID) -> QuantizedActivation {
-    if let known = activations[value] { return known }
+  private mutating func activation(
+    _ value: ValueID, _ scale: QuantizeStep.ActivationScale
+  ) throws(TensorError) -> QuantizedActivation {
+    let key = ActivationKey(value: value, scale: scale)
+    if let known = activations[key] { return known }
     let name = editor.graph[value].name
-    let result = QuantizedActivation(
-      codes: editor.addValue("\(name).q", type: .uint8),
-      scale: editor.addValue("\(name).scale", type: .float32),
-      zeroPoint: editor.addValue("\(name).zero_point", type: .uint8))
-    let node = Node(
-      name: "\(name)/quantize", op: "DynamicQuantizeLinear", inputs: [value],
-      outputs: [result.codes, result.scale, result.zeroPoint])
-    editor.insert(node, after: index.producers[value])
-    activations[value] = result
+    let result: QuantizedActivation
+    let nodes: [Node]
+    switch scale {
+    case .tensor:
+      result = QuantizedActivation(
+        codes: editor.addValue("\(name).q", type: .uint8),
+        scale: editor.addValue("\(name).scale", type: .float32),
+        zeroPoint: editor.addValue("\(name).zero_point", type: .uint8))
+      nodes = [
+        Node(
+          name: "\(name)/quantize", op: "DynamicQuantizeLinear", inputs: [value],
+          outputs: [result.codes, result.scale, result.zeroPoint])
+      ]
+    case .row:
+      let rows = try RowQuantization(value, opset: opset, &editor)
+      result = QuantizedActivation(codes: rows.codes, scale: rows.scale, zeroPoint: rows.zeroPoint)
+      nodes = rows.nodes
+    }
+    for node in nodes { editor.insert(node, after: index.producers[value]) }
+    activations[key] = result
     return result
   }
 
