@@ -25,6 +25,7 @@ public enum Passes {
     [
       Pass(name: "hoist Constant nodes", run: hoistConstantNodes),
       Pass(name: "remove identities", run: removeIdentities),
+      Pass(name: "expand packed constants", run: expandPackedConstants),
       Pass(name: "fold constants") { model throws(GraphError) in try foldConstants(&model, evaluate: evaluate)
       },
       Pass(name: "join channel scales", run: joinChannelScales),
