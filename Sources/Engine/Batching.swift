@@ -20,12 +20,17 @@ public enum Batching: Sendable, Equatable {
 
   /// Lets quantized products take a scale for each request when they are what keeps rows from being independent.
   static func separateQuantization(_ graph: inout Graph) {
-    if !graph.nodes.contains(where: { $0.op == FusedOperator.dynamicMatMul }) { return }
+    if !graph.nodes.contains(where: mixesRows) { return }
     var separate = graph
-    for index in separate.nodes.indices where separate.nodes[index].op == FusedOperator.dynamicMatMul {
+    for index in separate.nodes.indices where mixesRows(separate.nodes[index]) {
       separate.nodes[index].attributes[FusedOperator.perRequest] = .int(1)
     }
     if Batching(separate).isAllowed { graph = separate }
+  }
+
+  /// Whether one scale for all rows is what `node` would take.
+  private static func mixesRows(_ node: Node) -> Bool {
+    node.op == FusedOperator.dynamicMatMul && node.attributes.float(FusedOperator.rowFactor) == nil
   }
 
   private static let fusedRules: [OperatorName: RowRule] = [
@@ -44,6 +49,7 @@ public enum Batching: Sendable, Equatable {
     FusedOperator.lookup: { try RowRules.leading(&$0, rows: [0]) },
     FusedOperator.blockMatMul: { try RowRules.packedProduct(&$0) },
     FusedOperator.dynamicMatMul: { context in
+      if !mixesRows(context.node) { return try RowRules.matMul(&context, 0, 1) }
       if context.node.attributes.int(FusedOperator.perRequest) ?? 0 == 0 {
         throw RowMixing("it takes one scale for the whole batch")
       }

@@ -20,6 +20,10 @@ enum FusedOperator {
   static let dynamicMatMul = OperatorName(domain: domain, type: "DynamicQuantizedMatMul")
   /// Its attribute: not 0 when the rows of each request have a scale of their own.
   static let perRequest = "per_request"
+  /// Its attributes when every row has a scale of its own, `max(largest |x| · factor, minimum)`, and all one zero point.
+  static let rowFactor = "row_factor"
+  static let rowMinimum = "row_minimum"
+  static let rowZeroPoint = "row_zero_point"
   /// x, x_scale, x_zero_point, w, w_scale, w_zero_point, bias, y_scale, y_zero_point. Without the last two the
   /// result is float32.
   static let quantizedMatMul = OperatorName(domain: domain, type: "QuantizedMatMul")
@@ -103,7 +107,7 @@ extension EngineTable {
     guard let baseRule = OperatorTable.rule(for: base) else { return nil }
     let extra = [
       Activation.AttributeName.op, Activation.AttributeName.alpha, Activation.AttributeName.beta,
-      FusedOperator.perRequest,
+      FusedOperator.perRequest, FusedOperator.rowFactor, FusedOperator.rowMinimum, FusedOperator.rowZeroPoint,
     ]
     let isInteger = base.type.hasSuffix("Integer")
     return OperatorRule(op, inputs: inputs, attributes: baseRule.attributes + extra) {

@@ -50,15 +50,16 @@ extension Fusion {
 
   /// x / sqrt(2) -> Erf -> + 1 -> times x -> times 0.5, in the orders that exporters write, or the same with Tanh of
   /// sqrt(2 / pi) (x + 0.044715 x^3): one Gelu. x times Sigmoid(alpha x): one Swish; x times HardSigmoid: one HardSwish.
+  /// Clip(x + 3, 0, 6) / 6: one HardSigmoid, and with x times that one HardSwish.
   static func joinSpelledActivations(_ graph: inout Graph) throws -> Int {
     let view = FusionView(graph)
     var patch = GraphPatch("join spelled activations", for: graph)
     var changes = 0
-    for (index, node) in graph.nodes.enumerated() where node.op == "Mul" {
-      guard view.element(node.outputs[0]) == .float32, let match = gelu(node, view) ?? gated(node, view)
-      else {
-        continue
-      }
+    for (index, node) in graph.nodes.enumerated() where node.op == "Mul" || node.op == "Div" {
+      guard view.element(node.outputs[0]) == .float32,
+        let match = node.op == "Div"
+          ? clipped(node, view) : gelu(node, view) ?? gated(node, view) ?? clipped(node, view)
+      else { continue }
       patch.replace(
         index,
         with: Node(
@@ -98,6 +99,52 @@ extension Fusion {
         op: "Swish", input: x, nodes: [gate.index, scaled.index], attributes: ["alpha": .float(alpha.value)])
     }
     return nil
+  }
+
+  /// A sixth of Clip(x + 3, 0, 6), and x times that.
+  private static func clipped(_ node: Node, _ view: FusionView) -> SpelledActivation? {
+    if let value = sixth(node, view) {
+      // Clip / 6, and (x Clip) / 6
+      if let gate = clippedSum(value, view) {
+        return SpelledActivation(
+          op: "HardSigmoid", input: gate.x, nodes: gate.nodes,
+          attributes: ["alpha": .float(1.0 / 6), "beta": .float(0.5)])
+      }
+      guard let product = view.soleWriter(value, "Mul") else { return nil }
+      for side in 0...1 {
+        guard let gate = clippedSum(product.node.inputs[side], view),
+          gate.x == product.node.inputs[1 - side]
+        else { continue }
+        return SpelledActivation(op: "HardSwish", input: gate.x, nodes: [product.index] + gate.nodes)
+      }
+      return nil
+    }
+    if node.op == "Div" { return nil }
+    // x (Clip / 6)
+    for side in 0...1 {
+      guard let scaled = view.soleWriter(node.inputs[side], "Mul", "Div"),
+        let value = sixth(scaled.node, view), let gate = clippedSum(value, view),
+        gate.x == node.inputs[1 - side]
+      else { continue }
+      return SpelledActivation(op: "HardSwish", input: gate.x, nodes: [scaled.index] + gate.nodes)
+    }
+    return nil
+  }
+
+  /// What `node` gives a sixth of.
+  private static func sixth(_ node: Node, _ view: FusionView) -> ValueID? {
+    if node.op == "Div" { return view.scalar(node.inputs[1]) == 6 ? node.inputs[0] : nil }
+    guard let number = constantOperand(node, view), abs(number.value - 1.0 / 6) < 1e-7 else { return nil }
+    return number.other
+  }
+
+  private static func clippedSum(_ id: ValueID, _ view: FusionView) -> (x: ValueID, nodes: [Int])? {
+    guard let clip = view.soleWriter(id, "Clip"), clip.node.hasInput(1), clip.node.hasInput(2),
+      view.scalar(clip.node.inputs[1]) == 0, view.scalar(clip.node.inputs[2]) == 6,
+      let sum = view.soleWriter(clip.node.inputs[0], "Add"), let number = constantOperand(sum.node, view),
+      number.value == 3
+    else { return nil }
+    return (number.other, [clip.index, sum.index])
   }
 
   private static func gelu(_ node: Node, _ view: FusionView) -> SpelledActivation? {

@@ -9,10 +9,15 @@ enum Fusion {
   static func apply(to graph: inout Graph, folder: ConstantFolder, isEnabled: Bool) throws -> Int {
     var changes = 0
     if isEnabled {
+      changes += try keepQuantizedTables(&graph)
+      changes += try joinEqualDequantization(&graph)
+      // Before chains of functions become tables: what is spelled reads its tensor twice.
+      changes += try joinSpelledActivations(&graph)
       // Products with int32 biases first; the other ones find float32 constants.
       changes += try joinQuantizedProducts(&graph)
       changes += try dequantizeConstants(&graph, folder) { $0.type == .int32 }
       changes += try joinDynamicQuantization(&graph)
+      changes += try joinRowQuantization(&graph)
       changes += try joinQuantizedProducts(&graph)
       changes += try joinQuantizedChains(&graph, folder)
       changes += try joinBlockWeights(&graph)

@@ -3,8 +3,8 @@ import GraphIR
 import Tensors
 
 /// `ai.adze.DynamicQuantizedMatMul`: float32 x, or each request's rows of it, get a uint8 scale and zero point as
-/// `DynamicQuantizeLinear` chooses them; the product is exact in int32 and scaled to float32. Rows are quantized by the
-/// product as it prepares them, so x is read twice at most and never stored as integers.
+/// `DynamicQuantizeLinear` chooses them, or each row its own scale; the product is exact in int32 and scaled to float32.
+/// Rows are quantized by the product as it prepares them, so x is read twice at most and never stored as integers.
 struct DynamicQuantizedMatMul: ShapedOperator {
   // x, w, w_scale, w_zero_point, bias
   fileprivate enum Input { static let (x, w, scale, zeroPoint, bias) = (0, 1, 2, 3, 4) }
@@ -13,6 +13,8 @@ struct DynamicQuantizedMatMul: ShapedOperator {
   let activation: Activation?
   /// The rows of each request have a scale and zero point of their own.
   let isPerRequest: Bool
+  /// Every row has a scale of its own.
+  private let rowScales: RowScales?
   private let packed: IntegerWeight
 
   init(_ source: OperatorSource) throws {
@@ -20,6 +22,7 @@ struct DynamicQuantizedMatMul: ShapedOperator {
     activation = try Activation(fusedInto: source.node)
     packed = IntegerWeight(source.options)
     isPerRequest = (source.node.attributes.int(FusedOperator.perRequest) ?? 0) != 0
+    rowScales = RowScales(source.node)
   }
 
   func prepare(_ request: PrepareRequest) throws -> Kernel {
@@ -34,6 +37,13 @@ struct DynamicQuantizedMatMul: ShapedOperator {
       form: try packed.form(packing, weight, rows: product.rows),
       zeroPoints: try zeroPoints(request), hasScalePerColumn: try request.input(Input.scale).elementCount > 1,
       hasBias: request.hasInput(Input.bias))
+    if let rowScales {
+      let start = (weights.form.threadScratch + 63) & ~63
+      return Kernel(
+        weights.form.name("gemm_i8_rows"),
+        phases: [multiplication(product, weights, .byLargest(rowScales, start: start), request.threads)],
+        threadScratch: start + product.rows * MemoryLayout<Float>.stride)
+    }
     let name = weights.form.name("gemm_i8_dynamic")
     if product.rows == 1 {
       // One row's range is that of the tensor, whoever it belongs to.
@@ -97,6 +107,8 @@ struct DynamicQuantizedMatMul: ShapedOperator {
     case byRow
     case ofTensor(PieceBounds)
     case byRequest(RequestRanges)
+    /// The scales of a tile's rows lie from `start` on in the scratch memory of its thread.
+    case byLargest(RowScales, start: Int)
   }
 
   private func multiplication(
@@ -148,6 +160,22 @@ struct DynamicQuantizedMatMul: ShapedOperator {
           (gemm.a_scale_stride, gemm.a_zero_point_stride) = (1, 1)
         }
         multiply()
+      case .byLargest(let rule, let start):
+        let a = operands.input(Input.x, as: Float.self) + tile.rows.lowerBound * product.depth
+        let scales = (operands.threadScratch + start).assumingMemoryBound(to: Float.self)
+        rule.find(scales, a, rows: tile.rows.count, depth: product.depth)
+        // The tile as a matrix of its own, so that its first row has the first scale.
+        gemm.m = tile.rows.count
+        gemm.a = UnsafeRawPointer(a)
+        gemm.c = UnsafeMutableRawPointer(
+          operands.output(as: Float.self) + tile.rows.lowerBound * product.columns)
+        gemm.a_scale = UnsafePointer(scales)
+        gemm.a_scale_stride = 1
+        withUnsafePointer(to: rule.zeroPoint) { zeroPoint in
+          gemm.a_zero_point = zeroPoint
+          form.multiply(
+            &gemm, rows: 0..<tile.rows.count, panels: tile.panels, scratch: operands.threadScratch)
+        }
       }
     }
   }

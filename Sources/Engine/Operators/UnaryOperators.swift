@@ -28,7 +28,8 @@ extension EngineTable {
     OperatorEntry("Neg", types: .floats + .signedIntegers, make: signedUnary),
     OperatorEntry("Sign", types: .numbers, make: signedUnary),
     OperatorEntry("Clip", types: .numbers) { source in
-      try source.element(0, in: .numbers).withArithmetic(ClipFactory())
+      if source.element(0) == .float32 { return VectorClip() }
+      return try source.element(0, in: .numbers).withArithmetic(ClipFactory())
     },
     OperatorEntry("Erf", types: .numbers) { source in
       if source.element(0) == .float32, let activation = Activation("Erf", alpha: 0, beta: 0) {
@@ -187,6 +188,23 @@ private struct MapFactory: ArithmeticVisitor {
 private struct ClipFactory: ArithmeticVisitor {
   func visit<Element: ArithmeticElement>(_: Element.Type) throws -> any ShapedOperator {
     ClipOperator<Element>()
+  }
+}
+
+/// `Clip` of float32, as `ClipOperator` has it.
+struct VectorClip: ShapedOperator {
+  var inPlaceInputs: [Int] { [0] }
+
+  func prepare(_ request: PrepareRequest) throws -> Kernel {
+    let (hasLow, hasHigh) = (request.hasInput(1), request.hasInput(2))
+    return Kernel(
+      Kernels.name("clip"), units: try request.output().elementCount, costPerUnit: 2, threads: request.threads
+    ) { operands, range in
+      Kernels.current.clip_f32(
+        operands.input(0) + range.lowerBound, operands.output() + range.lowerBound, range.count,
+        hasLow ? operands.input(1, as: Float.self)[0] : -.infinity,
+        hasHigh ? operands.input(2, as: Float.self)[0] : .infinity)
+    }
   }
 }
 
