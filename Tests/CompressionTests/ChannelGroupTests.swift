@@ -17,7 +17,7 @@ import Testing
       case .depthwise: [("expand", 8)]
       case .concat: [("left", 4), ("right", 6)]
       case .split: [("wide", 4)]
-      case .heads: [("q", 2)]
+      case .heads: [("q", 4)]
       case .excitation: [("conv", 8), ("squeeze", 2)]
       }
     }
@@ -190,12 +190,12 @@ private struct NetBuilder {
     builder.node("Split", name, [input], outputs: count, ["axis": .int(1)])
   }
 
-  /// Two heads of 3 features each over 5 tokens.
+  /// Four heads of 2 features each over 5 tokens.
   mutating func attention() throws -> Model {
-    let shape = builder.constant("shape", try Tensor(shape: [4], [0, 0, 2, 3] as [Int64]))
+    let shape = builder.constant("shape", try Tensor(shape: [4], [0, 0, 4, 2] as [Int64]))
     func heads(_ name: String, _ seed: UInt64, _ permutation: [Int]) throws -> ValueID {
-      let weight = try builder.constant("\(name).weight", [8, 6], seed: seed)
-      let bias = try builder.constant("\(name).bias", [6], seed: seed + 1)
+      let weight = try builder.constant("\(name).weight", [8, 8], seed: seed)
+      let bias = try builder.constant("\(name).bias", [8], seed: seed + 1)
       let product = node("MatMul", name, [x, weight])
       let sum = node("Add", "\(name).sum", [product, bias])
       let parts = node("Reshape", "\(name).parts", [sum, shape])
@@ -207,9 +207,9 @@ private struct NetBuilder {
     let scores = node("Softmax", "softmax", [node("MatMul", "scores", [q, k])], ["axis": .int(-1)])
     let mixed = node(
       "Transpose", "mixed", [node("MatMul", "context", [scores, v])], ["perm": .ints([0, 2, 1, 3])])
-    let flat = builder.constant("flat", try Tensor(shape: [3], [0, 0, 6] as [Int64]))
+    let flat = builder.constant("flat", try Tensor(shape: [3], [0, 0, 8] as [Int64]))
     let joined = node("Reshape", "joined", [mixed, flat])
-    let weight = try builder.constant("out.weight", [6, 4], seed: 66)
+    let weight = try builder.constant("out.weight", [8, 4], seed: 66)
     let product = node("MatMul", "out", [joined, weight])
     return model(product, [5, 4])
   }

@@ -89,7 +89,6 @@ import Testing
 
   @Test(arguments: [
     (#"{"search":{"seconds":10}}"#, "search"),
-    (#"{"steps":[{"low_rank":{"parameters":0.5}}]}"#, "steps[0].low_rank"),
     (#"{"steps":[{"quantize":{"weights":"int4"}}]}"#, "steps[0].quantize.weights 'int4'"),
     (#"{"steps":[{"quantize":{"method":"gptq"}}]}"#, "steps[0].quantize.method 'gptq'"),
     (#"{"steps":[{"quantize":{"smooth":0.5}}]}"#, "steps[0].quantize.smooth"),

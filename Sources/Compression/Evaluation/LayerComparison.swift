@@ -5,7 +5,8 @@ import Tensors
 struct LayerComparison {
   private static let rows = 64
 
-  /// Multiply-accumulates of all layers for one sample; effective are those whose weight is not zero.
+  /// Multiply-accumulates of all layers for one sample, before and after; effective are those whose weight is not zero.
+  private(set) var macsBefore = 0
   private(set) var macs = 0
   private(set) var effectiveMACsBefore = 0
   private(set) var effectiveMACs = 0
@@ -62,12 +63,17 @@ struct LayerComparison {
   ) {
     for (index, layer) in layers.enumerated() {
       let isTransposed = if case .convTranspose = layer.kind { true } else { false }
-      let elements = values[isTransposed ? layers.count + index : index].elementCount
-      let multiplies = elements * layer.multipliesPerElement
-      macs += multiplies / rows
+      let outputs = values[isTransposed ? layers.count + index : index].elementCount
+      let multiplies = outputs * layer.multipliesPerElement
+      let before = Double(multiplies / rows)
+      // Positions stay the same, so that what is left of the weight is left of the work.
+      let elements = ledger.elements(names[index])
+      let after = before * Double(elements.after) / Double(max(elements.before, 1))
       let sparsity = ledger.sparsity(names[index])
-      effectiveMACsBefore += Int((Double(multiplies / rows) * (1 - sparsity.before)).rounded())
-      effectiveMACs += Int((Double(multiplies / rows) * (1 - sparsity.after)).rounded())
+      macsBefore += multiplies / rows
+      macs += Int(after.rounded())
+      effectiveMACsBefore += Int((before * (1 - sparsity.before)).rounded())
+      effectiveMACs += Int((after * (1 - sparsity.after)).rounded())
     }
   }
 }

@@ -28,7 +28,7 @@ extension LayerSelection {
     _ patterns: [String], member: String, _ layers: [WeightLayer], _ path: String
   ) throws(CompressionError) {
     for pattern in patterns where !Self.words.contains(pattern) {
-      if layers.contains(where: { glob(pattern, matches: $0.name) }) { continue }
+      if layers.contains(where: { Self.fits(pattern, $0) }) { continue }
       let names = layers.prefix(20).map(\.name).joined(separator: ", ")
       throw .recipe("\(path).\(member): '\(pattern)' matches no layer; layers are \(names)")
     }
@@ -39,8 +39,14 @@ extension LayerSelection {
     case "first": index == 0
     case "last": index == layers.count - 1
     case "depthwise": layers[index].isDepthwise
-    default: glob(pattern, matches: layers[index].name)
+    default: fits(pattern, layers[index])
     }
+  }
+
+  /// Parts of a layer that several replaced go by its name too.
+  private static func fits(_ pattern: String, _ layer: WeightLayer) -> Bool {
+    glob(pattern, matches: layer.name)
+      || LowRankWriter.wholeName(ofPart: layer.name).map { glob(pattern, matches: $0) } ?? false
   }
 }
 

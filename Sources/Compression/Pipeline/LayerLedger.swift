@@ -5,17 +5,26 @@ import Tensors
 ///
 /// Layers are known by the name of their output, which no step changes.
 struct LayerLedger {
-  private struct Entry {
+  fileprivate struct Entry {
     var report: LayerReport
     /// Nil for layers that the methods cannot work on.
     var original: Tensor?
     var originalSparsity = 0.0
     var isMentioned = false
     var isRescaled = false
+    /// What the layer consists of since a step replaced it, by output name.
+    var parts: [String: Part] = [:]
+  }
+
+  fileprivate struct Part {
+    var weights: Tensor
+    var bytes: Int
   }
 
   private var order: [String] = []
   private var entries: [String: Entry] = [:]
+  /// The layers that parts belong to, by the parts' output names.
+  private var owners: [String: String] = [:]
 
   init(_ scan: LayerScan, _ graph: Graph) {
     for layer in scan.layers {
@@ -38,33 +47,98 @@ struct LayerLedger {
     }
   }
 
-  /// Notes that a step changed `layer`'s weight into `effective`, stored in `bytes` bytes.
+  /// Notes that a step changed `layer`'s weight into `effective`, stored in `bytes` bytes. A weight of another shape
+  /// is what is left of the layer.
   mutating func record(_ layer: WeightLayer, _ graph: Graph, method: String, effective: Tensor, bytes: Int) {
+    let output = graph[layer.output].name
+    let key = owners[output] ?? output
+    guard var entry = entries[key], let original = entry.original else { return }
+    entry.isMentioned = true
+    if entry.report.methods.last != method { entry.report.methods.append(method) }
+    if entry.parts.isEmpty && effective.shape == original.shape {
+      entry.report.bytesAfter = bytes
+      entry.report.sparsity = Self.sparsity(of: effective)
+      entry.report.weightSQNR = Self.sqnr(original, effective)
+    } else {
+      // Weights of different shapes have no difference.
+      entry.parts[output] = Part(weights: effective, bytes: bytes)
+      entry.report.weightSQNR = nil
+      entry.sumParts()
+    }
+    entries[key] = entry
+  }
+
+  /// Notes that a step put other layers in the place of `layer`.
+  /// - Parameters:
+  ///   - effective: the weight that they amount to, in the layer's shape.
+  ///   - parts: output names and weights of the layers; one of them has the output of `layer`.
+  mutating func replace(
+    _ layer: WeightLayer, _ graph: Graph, method: String, effective: Tensor, parts: [(String, Tensor)]
+  ) {
+    let output = graph[layer.output].name
+    let key = owners[output] ?? output
+    guard var entry = entries[key], let original = entry.original else { return }
+    entry.isMentioned = true
+    entry.report.methods.append(method)
+    // What is measured is the whole layer, of which a part that is split again is not all.
+    let isWhole = entry.parts.count <= 1 && effective.shape == original.shape
+    entry.report.weightSQNR = isWhole ? Self.sqnr(original, effective) : nil
+    entry.parts[output] = nil
+    for (name, weights) in parts {
+      entry.parts[name] = Part(weights: weights, bytes: weights.byteCount)
+      owners[name] = key
+    }
+    entry.sumParts()
+    entries[key] = entry
+  }
+
+  /// Notes a layer that a step brought in from another model.
+  mutating func add(_ layer: WeightLayer, _ graph: Graph, method: String) {
     let key = graph[layer.output].name
-    guard let original = entries[key]?.original else { return }
-    entries[key]?.isMentioned = true
-    entries[key]?.report.methods.append(method)
-    entries[key]?.report.bytesAfter = bytes
-    entries[key]?.report.sparsity = Self.sparsity(of: effective)
-    entries[key]?.report.weightSQNR = Self.sqnr(original, effective)
+    if entries[key] != nil || owners[key] != nil { return }
+    var report = Self.report(layer.name, layer.op, layer.shape)
+    report.methods = [method]
+    report.bytesAfter = layer.weights.byteCount
+    report.sparsity = Self.sparsity(of: layer.weights)
+    order.append(key)
+    entries[key] = Entry(
+      report: report, original: layer.weights, originalSparsity: report.sparsity ?? 0, isMentioned: true)
+  }
+
+  /// Notes that a step saw `layer` and left its weight as it is, without a reason to tell.
+  mutating func mention(_ layer: WeightLayer, _ graph: Graph) {
+    let output = graph[layer.output].name
+    entries[owners[output] ?? output]?.isMentioned = true
+  }
+
+  /// Notes that a layer's output has another name now.
+  mutating func rename(_ output: String, to name: String) {
+    let key = owners[output] ?? output
+    guard entries[key] != nil else { return }
+    owners[name] = key
+    if let part = entries[key]?.parts.removeValue(forKey: output) { entries[key]?.parts[name] = part }
   }
 
   /// Notes that a step wrote `layer` in another scale, with which the model computes the same: what follows is compared
   /// with `weights`.
   mutating func rescale(_ layer: WeightLayer, _ graph: Graph, method: String, _ weights: Tensor) {
-    let key = graph[layer.output].name
-    guard entries[key]?.original != nil else { return }
-    entries[key]?.isMentioned = true
-    entries[key]?.isRescaled = true
-    entries[key]?.original = weights
-    entries[key]?.report.methods.append(method)
+    let output = graph[layer.output].name
+    let key = owners[output] ?? output
+    guard var entry = entries[key], entry.original != nil else { return }
+    entry.isMentioned = true
+    entry.isRescaled = true
+    if entry.parts.isEmpty { entry.original = weights } else { entry.parts[output]?.weights = weights }
+    if entry.report.methods.last != method { entry.report.methods.append(method) }
+    entries[key] = entry
   }
 
   /// Notes that a step left `layer` alone.
   mutating func skip(_ layer: WeightLayer, _ graph: Graph, reason: String) {
-    let key = graph[layer.output].name
+    let output = graph[layer.output].name
+    let key = owners[output] ?? output
     entries[key]?.isMentioned = true
-    entries[key]?.report.noOp.append(reason)
+    let isPart = (entries[key]?.parts.count ?? 0) > 1
+    entries[key]?.report.noOp.append(isPart ? "\(layer.name): \(reason)" : reason)
   }
 
   /// Ends a step: layers that it did not see any more were taken by an earlier one.
@@ -93,6 +167,13 @@ struct LayerLedger {
     return (entry.originalSparsity, entry.report.sparsity ?? 0)
   }
 
+  /// Numbers that the layer multiplies with, before and after.
+  func elements(_ output: String) -> (before: Int, after: Int) {
+    guard let entry = entries[output], let original = entry.original else { return (0, 0) }
+    let after = entry.parts.values.reduce(0) { $0 + $1.weights.elementCount }
+    return (original.elementCount, entry.parts.isEmpty ? original.elementCount : after)
+  }
+
   /// The reports in graph order, completed by `complete`, which gets the output's name.
   func reports(_ complete: (String, inout LayerReport) -> Void) -> [LayerReport] {
     order.compactMap { key in
@@ -109,13 +190,25 @@ struct LayerLedger {
   }
 
   private static func sparsity(of weights: Tensor) -> Double {
-    let zeros = weights.withElements(Float.self) { $0.reduce(0) { $0 + ($1 == 0 ? 1 : 0) } }
-    return Double(zeros) / Double(max(weights.elementCount, 1))
+    Double(zeros(in: weights)) / Double(max(weights.elementCount, 1))
+  }
+
+  fileprivate static func zeros(in weights: Tensor) -> Int {
+    weights.withElements(Float.self) { $0.reduce(0) { $0 + ($1 == 0 ? 1 : 0) } }
   }
 
   private static func sqnr(_ original: Tensor, _ changed: Tensor) -> Double? {
     var error = SignalError()
     error.add(original, changed)
     return error.decibels.isFinite ? error.decibels : nil
+  }
+}
+
+extension LayerLedger.Entry {
+  fileprivate mutating func sumParts() {
+    let zeros = parts.values.reduce(0) { $0 + LayerLedger.zeros(in: $1.weights) }
+    let count = parts.values.reduce(0) { $0 + $1.weights.elementCount }
+    report.sparsity = Double(zeros) / Double(max(count, 1))
+    report.bytesAfter = parts.values.reduce(0) { $0 + $1.bytes }
   }
 }

@@ -14,9 +14,10 @@ extension Recipe.Step {
     switch self {
     case .prune(let step): return step
     case .quantize(let step): return QuantizationPass(steps: [(step, path)])
+    case .shareWeights(let step): return step
+    case .lowRank(let step): return step
+    case .merge(let step): return step
     case .equalize(let step): return step
-    case .shareWeights, .lowRank, .merge:
-      throw .unsupported("\(path), a step of a later version")
     }
   }
 }

@@ -13,9 +13,7 @@ extension PruneStep: CompressionMethod {
   func apply(
     to model: inout Model, _ ledger: inout LayerLedger, _ context: StepContext
   ) throws(CompressionError) {
-    if structure.isDense {
-      throw .unsupported("\(context.path).structure \(structure.rawValue), of a later version")
-    }
+    if structure.isDense { return try StructuredPruner.apply(self, to: &model, &ledger, context) }
     try checkData(context)
     let scan = LayerScan(model)
     let graph = model.graph

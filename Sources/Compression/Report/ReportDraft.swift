@@ -44,7 +44,7 @@ struct ReportDraft {
     report.before.metric = paired?.before
     report.after.metric = paired?.after
     if let layers {
-      report.before.macs = layers.macs
+      report.before.macs = layers.macsBefore
       report.before.effectiveMACs = layers.effectiveMACsBefore
       report.after.macs = layers.macs
       report.after.effectiveMACs = layers.effectiveMACs

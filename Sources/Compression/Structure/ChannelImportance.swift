@@ -29,8 +29,9 @@ enum ChannelImportance {
     numbers.reduce(0) { $0 + Double($1) * Double($1) }
   }
 
-  /// How many of `count` channels stay at `sparsity` (0…1): the nearest multiple of 8, at least 8; all of fewer.
-  static func keptCount(of count: Int, sparsity: Double) -> Int {
+  /// How many of `count` channels stay at `sparsity` (0…1): the nearest multiple of `multiple`, at least one; all of
+  /// fewer.
+  static func keptCount(of count: Int, sparsity: Double, multiple: Int = multiple) -> Int {
     let wanted = Double(count) * (1 - min(max(sparsity, 0), 1))
     let rounded = Int((wanted / Double(multiple)).rounded()) * multiple
     return min(count, max(multiple, rounded))
@@ -45,7 +46,7 @@ enum ChannelImportance {
 
   /// Kept counts when all groups are ranked together: scores are compared by their share of the group's mean, the
   /// lowest go until the share `sparsity` of all channels has, and each count is rounded as by `keptCount`.
-  static func keptCounts(_ groups: [[Double]], sparsity: Double) -> [Int] {
+  static func keptCounts(_ groups: [[Double]], sparsity: Double, multiple: Int = multiple) -> [Int] {
     var all: [(score: Double, group: Int)] = []
     for (group, scores) in groups.enumerated() {
       let finite = scores.filter(\.isFinite)
@@ -58,7 +59,8 @@ enum ChannelImportance {
     for index in order.prefix(Int((share * Double(all.count)).rounded())) { removed[all[index].group] += 1 }
     return groups.indices.map { group in
       let count = groups[group].count
-      return keptCount(of: count, sparsity: count == 0 ? 0 : Double(removed[group]) / Double(count))
+      let share = count == 0 ? 0 : Double(removed[group]) / Double(count)
+      return keptCount(of: count, sparsity: share, multiple: multiple)
     }
   }
 }

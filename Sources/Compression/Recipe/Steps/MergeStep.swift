@@ -30,7 +30,6 @@ extension MergeStep: RecipeStep {
     if mode == .outputs, selection != LayerSelection() {
       throw .recipe("\(path).mode: outputs joins whole models; leave out layers and exclude")
     }
-    throw .unsupported("\(path), a step of a later version")
   }
 
   var label: String { mode == .weights ? "merged" : "ensemble" }

@@ -80,17 +80,14 @@ public struct PruneStep: Sendable, Equatable {
 
 extension PruneStep: RecipeStep {
   static let name = "prune"
-  /// What the interface knows and this version does not do yet.
-  private static let laterMethods = ["activation_energy", "l2"]
-  private static let laterStructures = ["channel", "head"]
 
   init(_ json: JSONValue, path: String) throws(CompressionError) {
     let members = try RecipeMembers(
       json, path: path,
       allowed: ["method", "sparsity", "epsilon", "structure", "scope", "repair"] + LayerSelection.members)
-    structure = try members.choice("structure", Structure.self, later: Self.laterStructures) ?? .unstructured
+    structure = try members.choice("structure", Structure.self) ?? .unstructured
     let natural: Method = structure.isDense ? .activationEnergy : .magnitude
-    method = try members.choice("method", Method.self, later: Self.laterMethods) ?? natural
+    method = try members.choice("method", Method.self) ?? natural
     sparsity = try members.number("sparsity", in: 0...1)
     epsilon = try members.number("epsilon", in: 0...Double(Float.greatestFiniteMagnitude))
     scope = try members.choice("scope", Scope.self) ?? .layer

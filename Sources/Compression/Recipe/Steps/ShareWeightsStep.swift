@@ -24,7 +24,6 @@ extension ShareWeightsStep: RecipeStep {
     self.init(clusters: try members.integer("clusters", in: 2...256) ?? 16)
     scope = try members.choice("scope", Scope.self) ?? .tensor
     selection = try LayerSelection(members)
-    throw .unsupported("\(path), a step of a later version")
   }
 
   var label: String { "shared\(clusters)" }
