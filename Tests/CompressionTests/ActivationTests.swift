@@ -11,7 +11,7 @@ import Testing
     _ steps: [QuantizeStep], to model: Model, _ calibration: Dataset? = nil
   ) throws -> (model: Model, layers: [LayerReport]) {
     var result = model
-    var ledger = LayerLedger(LayerScan(model), model.graph)
+    var ledger = LayerLedger(model)
     let context = StepContext(
       path: "steps[0]", calibration: calibration, others: [:], resources: TestModels.resources(),
       memory: 256 << 20)

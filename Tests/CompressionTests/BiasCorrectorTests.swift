@@ -14,7 +14,7 @@ import Testing
 
   private func apply(_ step: Recipe.Step, to model: Model, _ data: Dataset) throws -> Model {
     var result = model
-    var ledger = LayerLedger(LayerScan(model), model.graph)
+    var ledger = LayerLedger(model)
     try step.method(path: "steps[0]").apply(to: &result, &ledger, context(data))
     return result
   }

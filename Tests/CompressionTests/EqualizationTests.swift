@@ -8,7 +8,7 @@ import Testing
 @Suite struct EqualizationTests {
   private func equalized(_ model: Model) throws -> (model: Model, layers: [LayerReport]) {
     var result = model
-    var ledger = LayerLedger(LayerScan(model), model.graph)
+    var ledger = LayerLedger(model)
     let context = StepContext(
       path: "steps[0].equalize", calibration: nil, others: [:], resources: TestModels.resources(),
       memory: 256 << 20)

@@ -87,8 +87,10 @@ enum TestModels {
 struct GraphBuilder {
   private var graph = Graph(name: "test")
 
-  mutating func input(_ name: String, _ dimensions: [Dimension]) -> ValueID {
-    let id = graph.addValue(Value(name: name, type: .tensor(TensorType(.float32, dimensions))))
+  mutating func input(
+    _ name: String, _ dimensions: [Dimension], _ element: ElementType = .float32
+  ) -> ValueID {
+    let id = graph.addValue(Value(name: name, type: .tensor(TensorType(element, dimensions))))
     graph.inputs.append(id)
     return id
   }

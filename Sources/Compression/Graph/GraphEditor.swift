@@ -57,10 +57,20 @@ struct GraphEditor {
   /// Makes the change.
   /// - Throws: `CompressionError.model` when the result would be inconsistent; `model` is then unchanged.
   consuming func apply(to model: inout Model) throws(CompressionError) {
+    try patch(&model, at: GraphPath())
+    do {
+      _ = try Passes.removeDeadCode(&model)
+    } catch {
+      throw .model("\(error)")
+    }
+  }
+
+  /// Makes the change in one graph of `model` and leaves what nobody reads any more.
+  /// - Throws: `CompressionError.model` when the result would be inconsistent; `model` is then unchanged.
+  consuming func patch(_ model: inout Model, at path: GraphPath) throws(CompressionError) {
     for index in changed.sorted() { patch.replace(index, with: nodes[index]) }
     do {
-      try patch.apply(to: &model.graph)
-      _ = try Passes.removeDeadCode(&model)
+      try patch.apply(to: &model[graph: path])
     } catch {
       throw .model("\(error)")
     }

@@ -1,76 +1,135 @@
 import GraphIR
 import Tensors
 
-/// The layers of a graph in node order: those that methods work on, and those that hold weights and are left
-/// alone, each with the reason.
+/// The layers of a model: those that methods work on, and those that hold weights and are left alone, each with the
+/// reason.
 struct LayerScan {
+  /// Products with a constant weight in the main graph, in node order.
   private(set) var layers: [WeightLayer] = []
+  /// Layers whose weights can be stored in fewer bits and nothing else: tables, recurrent weights, and all layers inside
+  /// the bodies of If, Loop and Scan.
+  private(set) var storedOnly: [WeightLayer] = []
   private(set) var untouched: [UntouchedLayer] = []
 
+  /// Elements from which on a table pays for the nodes that read it.
+  private static let leastTable = 1024
+
   init(_ model: Model) {
-    let graph = model.graph
-    let index = GraphIndex(graph)
-    for position in graph.nodes.indices { inspect(position, graph, index) }
+    inspect(model.graph, GraphPath(), nesting: "")
     for function in model.functions {
       list(function.body, "inside the local function \(function.op), which is not compressed by this version")
     }
   }
 
-  private mutating func inspect(_ position: Int, _ graph: Graph, _ index: GraphIndex) {
-    let node = graph.nodes[position]
-    for subgraph in node.subgraphs {
-      list(subgraph, "inside a sub-graph of \(node.op), which is not compressed by this version")
-    }
-    guard node.op.domain.isEmpty else {
-      noteWeights(node, graph, "operator \(node.op) is not compressed by this version")
-      return
-    }
-    switch node.op.type {
-    case "MatMul", "Gemm", "Conv", "ConvTranspose": inspectProduct(position, graph, index)
-    case "MatMulInteger", "ConvInteger", "QLinearMatMul", "QLinearConv":
-      noteWeights(node, graph, "is quantized already")
-    default: noteWeights(node, graph, "operator \(node.op) is not compressed by this version")
+  /// Every layer of a list, those of the main graph's products first.
+  var all: [WeightLayer] { layers + storedOnly }
+
+  private mutating func inspect(_ graph: Graph, _ path: GraphPath, nesting: String) {
+    let view = GraphView(graph: graph, index: GraphIndex(graph), path: path, nesting: nesting)
+    for position in graph.nodes.indices {
+      let node = graph.nodes[position]
+      inspect(position, view)
+      for entry in node.attributes.entries {
+        for (number, body) in node.graphs(of: entry.name).enumerated() {
+          let step = GraphPath.Step(node: position, attribute: entry.name, index: number)
+          inspect(
+            body, path.appending(step),
+            nesting: "\(nesting)\(node.firstOutputName(in: graph)).\(entry.name).\(number)/")
+        }
+      }
     }
   }
 
-  private mutating func inspectProduct(_ position: Int, _ graph: Graph, _ index: GraphIndex) {
-    let node = graph.nodes[position]
-    let name = node.label(in: graph)
-    func leave(_ shape: Shape, _ reason: String) -> UntouchedLayer {
-      UntouchedLayer(name: name, op: node.op, shape: shape, reason: reason)
+  private mutating func inspect(_ position: Int, _ view: GraphView) {
+    let node = view.graph.nodes[position]
+    guard node.op.domain.isEmpty else {
+      noteWeights(node, view.graph, "operator \(node.op) is not compressed by this version")
+      return
     }
+    switch node.op.type {
+    case "MatMul", "Gemm", "Conv", "ConvTranspose": inspectProduct(position, view)
+    case "Gather": inspectTable(position, view)
+    case "LSTM", "GRU", "RNN": inspectRecurrent(position, view)
+    case "MatMulInteger", "ConvInteger", "QLinearMatMul", "QLinearConv":
+      noteWeights(node, view.graph, "is quantized already")
+    default: noteWeights(node, view.graph, "operator \(node.op) is not compressed by this version")
+    }
+  }
+
+  private mutating func inspectProduct(_ position: Int, _ view: GraphView) {
+    let node = view.graph.nodes[position]
     guard node.inputs.count >= 2, node.outputs.count == 1 else { return }
-    guard let weights = graph.constant(node.inputs[1]) else {
-      untouched.append(leave([], Self.reasonWithoutWeight(node, graph, index)))
+    guard let weights = view.graph.constant(node.inputs[1]) else {
+      leave(node, view, [], Self.reasonWithoutWeight(node, view))
       return
     }
-    guard graph.constant(node.inputs[0]) == nil else {
-      untouched.append(leave(weights.shape, "both operands are constant"))
+    guard view.graph.constant(node.inputs[0]) == nil else {
+      leave(node, view, weights.shape, "both operands are constant")
       return
     }
-    guard weights.type == .float32 else {
-      untouched.append(leave(weights.shape, "weights are \(weights.type.name); only float32 is compressed"))
-      return
-    }
+    guard isUsable(weights, node, view) else { return }
     guard let kind = Self.kind(of: node, weights.shape) else {
-      untouched.append(leave(weights.shape, "weight of rank \(weights.shape.rank) or transposed input"))
+      leave(node, view, weights.shape, "weight of rank \(weights.shape.rank) or transposed input")
       return
     }
     let alpha = node.op == "Gemm" ? node.attributes.float("alpha") ?? 1 : 1
     guard alpha.isNormal else {
-      untouched.append(leave(weights.shape, "Gemm with alpha \(alpha)"))
+      leave(node, view, weights.shape, "Gemm with alpha \(alpha)")
       return
+    }
+    var layer = view.layer(position, kind, weight: 1, weights)
+    layer.bias = node.inputs.count > 2 && !node.inputs[2].isNone ? node.inputs[2] : nil
+    layer.alpha = alpha
+    if view.path.steps.isEmpty { layers.append(layer) } else { storedOnly.append(layer) }
+  }
+
+  private mutating func inspectTable(_ position: Int, _ view: GraphView) {
+    let node = view.graph.nodes[position]
+    guard node.inputs.count == 2, let weights = view.graph.constant(node.inputs[0]), weights.shape.rank >= 2,
+      weights.type.isFloatingPoint, weights.elementCount >= 64
+    else { return }
+    if weights.elementCount < Self.leastTable {
+      leave(node, view, weights.shape, "a table too small to pay for the nodes that read its codes")
+      return
+    }
+    guard node.attributes.int("axis") ?? 0 == 0 else {
+      leave(node, view, weights.shape, "a table that is read along another axis than its first")
+      return
+    }
+    guard isUsable(weights, node, view) else { return }
+    var layer = view.layer(position, .gather, weight: 0, weights)
+    layer.activation = node.inputs[1]
+    storedOnly.append(layer)
+  }
+
+  private mutating func inspectRecurrent(_ position: Int, _ view: GraphView) {
+    let node = view.graph.nodes[position]
+    for (input, kind) in [(1, WeightLayer.Recurrent.input), (2, .recurrence)] where input < node.inputs.count
+    {
+      guard let weights = view.graph.constant(node.inputs[input]) else {
+        leave(node, view, [], Self.reasonWithoutWeight(node, view, input))
+        continue
+      }
+      guard weights.shape.rank == 3, isUsable(weights, node, view) else { continue }
+      storedOnly.append(view.layer(position, .recurrent(kind), weight: input, weights))
+    }
+  }
+
+  /// False, with a note, for weights that no method can work on.
+  private mutating func isUsable(_ weights: Tensor, _ node: Node, _ view: GraphView) -> Bool {
+    guard weights.type == .float32 else {
+      leave(node, view, weights.shape, "weights are \(weights.type.name); only float32 is compressed")
+      return false
     }
     let isFinite = weights.withElements(Float.self) { $0.allSatisfy(\.isFinite) }
-    guard isFinite, weights.elementCount > 0 else {
-      untouched.append(leave(weights.shape, isFinite ? "weight is empty" : "weight holds infinities or NaN"))
-      return
-    }
-    layers.append(
-      WeightLayer(
-        node: position, name: name, op: node.op, kind: kind, activation: node.inputs[0],
-        weight: node.inputs[1], bias: node.inputs.count > 2 && !node.inputs[2].isNone ? node.inputs[2] : nil,
-        output: node.outputs[0], weights: weights, alpha: alpha))
+    if isFinite && weights.elementCount > 0 { return true }
+    leave(node, view, weights.shape, isFinite ? "weight is empty" : "weight holds infinities or NaN")
+    return false
+  }
+
+  private mutating func leave(_ node: Node, _ view: GraphView, _ shape: Shape, _ reason: String) {
+    untouched.append(
+      UntouchedLayer(name: node.label(in: view.graph), op: node.op, shape: shape, reason: reason))
   }
 
   private static func kind(of node: Node, _ shape: Shape) -> WeightLayer.Kind? {
@@ -84,12 +143,16 @@ struct LayerScan {
     }
   }
 
-  private static func reasonWithoutWeight(_ node: Node, _ graph: Graph, _ index: GraphIndex) -> String {
-    if let producer = index.producers[node.inputs[1]], graph.nodes[producer].op == "DequantizeLinear" {
+  private static func reasonWithoutWeight(_ node: Node, _ view: GraphView, _ input: Int = 1) -> String {
+    let weight = node.inputs[input]
+    if let producer = view.index.producers[weight], view.graph.nodes[producer].op == "DequantizeLinear" {
       return "is quantized already"
     }
-    if graph.inputs.contains(node.inputs[1]) {
+    if view.graph.inputs.contains(weight) {
       return "the weight is a graph input, which callers may replace"
+    }
+    if view.graph.captures.contains(where: { $0.inner == weight }) {
+      return "the weight belongs to the graph around this one"
     }
     return "both operands are computed at run time"
   }
@@ -113,5 +176,28 @@ struct LayerScan {
       noteWeights(node, graph, reason)
       for subgraph in node.subgraphs { list(subgraph, reason) }
     }
+  }
+}
+
+/// One graph of a model, and where it lies.
+private struct GraphView {
+  let graph: Graph
+  let index: GraphIndex
+  let path: GraphPath
+  /// `path` by names of values.
+  let nesting: String
+
+  func layer(_ position: Int, _ kind: WeightLayer.Kind, weight: Int, _ weights: Tensor) -> WeightLayer {
+    let node = graph.nodes[position]
+    return WeightLayer(
+      path: path, nesting: nesting, input: weight, node: position, name: node.label(in: graph), op: node.op,
+      kind: kind, activation: node.inputs[0], weight: node.inputs[weight],
+      output: node.outputs.first { !$0.isNone } ?? .none, weights: weights)
+  }
+}
+
+extension Node {
+  fileprivate func firstOutputName(in graph: Graph) -> String {
+    outputs.first { !$0.isNone }.map { graph[$0].name } ?? name
   }
 }

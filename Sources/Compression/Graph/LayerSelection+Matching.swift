@@ -37,7 +37,8 @@ extension LayerSelection {
   private static func matches(_ pattern: String, _ layers: [WeightLayer], _ index: Int) -> Bool {
     switch pattern {
     case "first": index == 0
-    case "last": index == layers.count - 1
+    // Tables, recurrent weights and bodies come last in the list and are not meant.
+    case "last": index == (layers.lastIndex { $0.restriction == nil } ?? layers.count - 1)
     case "depthwise": layers[index].isDepthwise
     default: fits(pattern, layers[index])
     }

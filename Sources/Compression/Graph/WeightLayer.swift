@@ -23,6 +23,8 @@ struct WeightLayer {
 
   /// The graph that the layer is in.
   var path = GraphPath()
+  /// The same by names of values, which no step changes: part of the layer's key.
+  var nesting = ""
   /// Where the weight stands among the node's inputs.
   var input = 1
 
@@ -57,6 +59,14 @@ struct WeightLayer {
     }
   }
 
+  /// Why most steps leave the layer alone; nil for products of the main graph.
+  var restriction: String? {
+    if !path.steps.isEmpty {
+      return "inside a body of If, Loop or Scan; only quantize with activations none takes it"
+    }
+    return isProduct ? nil : "the weights of \(op) are only taken by quantize with activations none"
+  }
+
   /// Multiplications for each element of the layer's output; for a transposed convolution, of its input.
   var multipliesPerElement: Int {
     switch kind {
@@ -69,10 +79,23 @@ struct WeightLayer {
 
   /// - Parameter graph: the one that the layer is in.
   func key(in graph: Graph) -> LayerKey {
-    let nesting = path.steps.map { "\($0.node).\($0.attribute).\($0.index)/" }.joined()
     let suffix = if case .recurrent(.recurrence) = kind { "#R" } else { "" }
-    return LayerKey(text: nesting + graph[output].name + suffix)
+    // Nodes without any output have no other name than their own.
+    return LayerKey(text: nesting + (output.isNone ? name : graph[output].name) + suffix)
   }
+
+  /// Where a row's inputs lie that an output sums over; nil where several axes are, as in convolutions.
+  var depthAxis: Int? {
+    switch kind {
+    case .matMul: shape.rank - 2
+    case .gemm(let isTransposed): isTransposed ? 1 : 0
+    case .conv, .convTranspose: nil
+    case .gather: shape.rank == 2 ? 1 : nil
+    case .recurrent: 2
+    }
+  }
+
+  var weightAxes: WeightAxes { WeightAxes(channel: outputAxis, depth: depthAxis) }
 
   /// Every output channel sees one input channel only.
   var isDepthwise: Bool {

@@ -66,10 +66,12 @@ public struct Inspection: Encodable, Sendable {
     nonzeros = size.nonzeros
     metadata = Dictionary(model.metadata.map { ($0.key, $0.value) }, uniquingKeysWith: { first, _ in first })
     let counter = MultiplyCount(seen)
-    layers = scan.layers.map { Self.layer($0, macs: counter.perSample($0, in: seen.graph)) }
+    layers = scan.all.map { layer in
+      Self.layer(layer, macs: layer.path.steps.isEmpty ? counter.perSample(layer, in: seen.graph) : nil)
+    }
     layers += scan.untouched.map(Self.layer)
     macs = layers.reduce(0) { $0 + ($1.macs ?? 0) }
-    compressibleBytesInt8 = scan.layers.reduce(0) { $0 + $1.weights.elementCount }
+    compressibleBytesInt8 = scan.all.reduce(0) { $0 + $1.weights.elementCount }
     compressibleBytes = compressibleBytesInt8 * MemoryLayout<Float>.size
   }
 

@@ -56,7 +56,7 @@ struct CompressionRun {
     steps = input.recipe.resolvedSteps(hasCalibration: calibration != nil)
     reference = input.model
     model = input.model
-    ledger = LayerLedger(LayerScan(input.model), input.model.graph)
+    ledger = LayerLedger(input.model)
   }
 
   /// A recipe without steps leaves the model as it is, so that it is measured as it is.

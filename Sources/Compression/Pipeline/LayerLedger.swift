@@ -3,7 +3,7 @@ import Tensors
 
 /// Keeps for every layer what each step did to it, or why it did nothing.
 ///
-/// Layers are known by the name of their output, which no step changes.
+/// Layers are known by the text of their keys, which no step changes: of products of the main graph the name of their output.
 struct LayerLedger {
   fileprivate struct Entry {
     var report: LayerReport
@@ -12,6 +12,8 @@ struct LayerLedger {
     var originalSparsity = 0.0
     var isMentioned = false
     var isRescaled = false
+    /// Why most steps do not look at the layer; nil when they do.
+    var restriction: String?
     /// What the layer consists of since a step replaced it, by output name.
     var parts: [String: Part] = [:]
   }
@@ -26,16 +28,18 @@ struct LayerLedger {
   /// The layers that parts belong to, by the parts' output names.
   private var owners: [String: String] = [:]
 
-  init(_ scan: LayerScan, _ graph: Graph) {
-    for layer in scan.layers {
+  init(_ model: Model) {
+    let scan = LayerScan(model)
+    for layer in scan.all {
       var report = Self.report(layer.name, layer.op, layer.shape)
       report.bytesBefore = layer.weights.byteCount
       report.bytesAfter = layer.weights.byteCount
       report.sparsity = Self.sparsity(of: layer.weights)
-      let key = graph[layer.output].name
+      let key = layer.key(in: model[graph: layer.path]).text
       order.append(key)
       entries[key] = Entry(
-        report: report, original: layer.weights, originalSparsity: report.sparsity ?? 0)
+        report: report, original: layer.weights, originalSparsity: report.sparsity ?? 0,
+        restriction: layer.restriction)
     }
     for (number, layer) in scan.untouched.enumerated() {
       var report = Self.report(layer.name, layer.op, layer.shape)
@@ -50,7 +54,7 @@ struct LayerLedger {
   /// Notes that a step changed `layer`'s weight into `effective`, stored in `bytes` bytes. A weight of another shape
   /// is what is left of the layer.
   mutating func record(_ layer: WeightLayer, _ graph: Graph, method: String, effective: Tensor, bytes: Int) {
-    let output = graph[layer.output].name
+    let output = layer.key(in: graph).text
     let key = owners[output] ?? output
     guard var entry = entries[key], let original = entry.original else { return }
     entry.isMentioned = true
@@ -75,7 +79,7 @@ struct LayerLedger {
   mutating func replace(
     _ layer: WeightLayer, _ graph: Graph, method: String, effective: Tensor, parts: [(String, Tensor)]
   ) {
-    let output = graph[layer.output].name
+    let output = layer.key(in: graph).text
     let key = owners[output] ?? output
     guard var entry = entries[key], let original = entry.original else { return }
     entry.isMentioned = true
@@ -94,7 +98,7 @@ struct LayerLedger {
 
   /// Notes a layer that a step brought in from another model.
   mutating func add(_ layer: WeightLayer, _ graph: Graph, method: String) {
-    let key = graph[layer.output].name
+    let key = layer.key(in: graph).text
     if entries[key] != nil || owners[key] != nil { return }
     var report = Self.report(layer.name, layer.op, layer.shape)
     report.methods = [method]
@@ -107,7 +111,7 @@ struct LayerLedger {
 
   /// Notes that a step saw `layer` and left its weight as it is, without a reason to tell.
   mutating func mention(_ layer: WeightLayer, _ graph: Graph) {
-    let output = graph[layer.output].name
+    let output = layer.key(in: graph).text
     entries[owners[output] ?? output]?.isMentioned = true
   }
 
@@ -122,7 +126,7 @@ struct LayerLedger {
   /// Notes that a step wrote `layer` in another scale, with which the model computes the same: what follows is compared
   /// with `weights`.
   mutating func rescale(_ layer: WeightLayer, _ graph: Graph, method: String, _ weights: Tensor) {
-    let output = graph[layer.output].name
+    let output = layer.key(in: graph).text
     let key = owners[output] ?? output
     guard var entry = entries[key], entry.original != nil else { return }
     entry.isMentioned = true
@@ -133,26 +137,29 @@ struct LayerLedger {
   }
 
   /// Notes that a step left `layer` alone.
+  /// - Parameter graph: the one that the layer is in; so for `record`.
   mutating func skip(_ layer: WeightLayer, _ graph: Graph, reason: String) {
-    let output = graph[layer.output].name
+    let output = layer.key(in: graph).text
     let key = owners[output] ?? output
     entries[key]?.isMentioned = true
     let isPart = (entries[key]?.parts.count ?? 0) > 1
     entries[key]?.report.noOp.append(isPart ? "\(layer.name): \(reason)" : reason)
   }
 
-  /// Ends a step: layers that it did not see any more were taken by an earlier one.
+  /// Ends a step: layers that it did not see are not for it, or were taken by an earlier one.
   mutating func endStep() {
     for key in order {
       guard let entry = entries[key] else { continue }
       if entry.original != nil && !entry.isMentioned {
-        entries[key]?.report.noOp.append("is quantized already")
+        let isTaken = !entry.report.methods.isEmpty
+        entries[key]?.report.noOp.append(
+          isTaken ? "is quantized already" : entry.restriction ?? "is quantized already")
       }
       entries[key]?.isMentioned = false
     }
   }
 
-  /// Output names of the layers that hold a weight, in graph order.
+  /// Keys of the layers that hold a weight: products by their output names in graph order, then others.
   var outputNames: [String] { order.filter { entries[$0]?.original != nil } }
 
   func isChanged(_ output: String) -> Bool { entries[output]?.report.methods.isEmpty == false }

@@ -41,7 +41,7 @@ struct StepRunner {
     _ steps: [Recipe.Step], to reference: Model, begin: (Int) throws(CompressionError) -> Void
   ) throws(CompressionError) -> (model: Model, ledger: LayerLedger) {
     var model = reference
-    var ledger = LayerLedger(LayerScan(reference), reference.graph)
+    var ledger = LayerLedger(reference)
     var index = 0
     while index < steps.count {
       let count = max(Self.quantizeSteps(steps[index...]).count, 1)

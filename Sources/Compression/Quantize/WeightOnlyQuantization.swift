@@ -1,56 +1,66 @@
 import GraphIR
 import Tensors
 
-/// Stores weights in 8 bits and computes in float: W ─ DequantizeLinear ─ layer.
-///
-/// A transposed Gemm weight is stored untransposed, the form that other runtimes fuse.
+/// Stores weights in few bits and computes in float, in all graphs of a model.
 struct WeightOnlyQuantization {
-  private var editor: GraphEditor
+  private let model: Model
+  private var editors: [GraphPath: GraphEditor] = [:]
+  private var writers: [GraphPath: LayerWriter] = [:]
+  private var coded: [SharedWeight: CodedWeight] = [:]
+  /// How the nodes that read a weight see it.
+  private var readers: [WeightPlace: Set<WeightAxes>] = [:]
 
-  init(_ graph: Graph) { editor = GraphEditor(graph, "weight quantization") }
-
-  static func obstacle(_ layer: WeightLayer) -> String? {
-    if case .convTranspose(let groups) = layer.kind, groups != 1 {
-      return "a grouped ConvTranspose has no axis of output channels"
-    }
-    return nil
+  private struct WeightPlace: Hashable {
+    var path: GraphPath
+    var weight: ValueID
   }
 
-  /// Rewrites `layer` and returns the float weight that the integers stand for, in the layer's own layout.
-  mutating func apply(_ layer: WeightLayer, _ step: QuantizeStep) throws(TensorError) -> Tensor {
-    let quantized = try WeightQuantizer.quantize(layer.weights, axis: layer.outputAxis, step)
-    let effective = try WeightQuantizer.dequantize(quantized, axis: layer.outputAxis)
-    var stored = quantized
-    var axis = layer.outputAxis
-    if case .gemm(isTransposed: true) = layer.kind {
-      stored.tensor = try quantized.tensor.transposedBytes()
-      axis = 1
-      editor.change(node: layer.node) { $0.attributes["transB"] = nil }
-    }
-    let weight = try editor.addDequantizedWeight(stored, axis: axis, layer)
-    editor.setInput(of: layer.node, at: 1, to: weight)
-    return effective
+  private struct SharedWeight: Hashable {
+    var place: WeightPlace
+    var axes: WeightAxes
+    /// Where the step stands in the recipe.
+    var step: String
   }
 
-  consuming func apply(to model: inout Model) throws(CompressionError) { try editor.apply(to: &model) }
-}
+  /// - Parameter layers: all that will be rewritten.
+  init(_ model: Model, _ layers: [WeightLayer]) {
+    self.model = model
+    for layer in layers {
+      readers[WeightPlace(path: layer.path, weight: layer.weight), default: []].insert(layer.weightAxes)
+    }
+  }
 
-extension GraphEditor {
-  /// Adds `weight` as a constant with its DequantizeLinear before the layer's node; returns the float value.
-  mutating func addDequantizedWeight(
-    _ weight: QuantizedWeight, axis: Int, _ layer: WeightLayer
-  ) throws(TensorError) -> ValueID {
-    let isPerChannel = weight.scales.count > 1
-    let shape: Shape = isPerChannel ? [weight.scales.count] : .scalar
-    let codes = addConstant("\(layer.name).weight_q", weight.tensor)
-    let scale = addConstant("\(layer.name).weight_scale", try Tensor(shape: shape, weight.scales))
-    let zeroPoint = addConstant(
-      "\(layer.name).weight_zero_point", try weight.zeroPointTensor(shape))
-    let output = addValue("\(layer.name).weight_dq", type: .float32)
-    insert(
-      Node(
-        name: "\(layer.name)/weight_dequantize", op: "DequantizeLinear", inputs: [codes, scale, zeroPoint],
-        outputs: [output], attributes: isPerChannel ? ["axis": .int(axis)] : [:]), before: layer.node)
-    return output
+  /// Rewrites a layer and returns what its weight has become.
+  mutating func apply(
+    _ assignment: QuantizeAssignment, _ statistics: InputStatistics?
+  ) throws(CompressionError) -> CodedWeight {
+    let layer = assignment.layer
+    let place = WeightPlace(path: layer.path, weight: layer.weight)
+    let shared = SharedWeight(place: place, axes: layer.weightAxes, step: assignment.path)
+    let weight: CodedWeight
+    if let known = coded[shared] {
+      weight = known
+    } else {
+      weight = try WeightCoder(assignment.step).code(layer, statistics)
+    }
+    coded[shared] = weight
+    var editor =
+      editors.removeValue(forKey: layer.path) ?? GraphEditor(model[graph: layer.path], "weight quantization")
+    var writer = writers[layer.path] ?? LayerWriter()
+    let keepsLayout = (readers[place]?.count ?? 1) > 1
+    try tensors { () throws(TensorError) in
+      try writer.rewrite(layer, weight, keepsLayout: keepsLayout, &editor)
+    }
+    editors[layer.path] = editor
+    writers[layer.path] = writer
+    return weight
+  }
+
+  /// Makes the change; inner graphs first, as paths to them hold node indexes of those around them.
+  consuming func apply(to model: inout Model) throws(CompressionError) {
+    for (path, editor) in editors.sorted(by: { $0.key.steps.count > $1.key.steps.count }) {
+      try editor.patch(&model, at: path)
+    }
+    do { _ = try Passes.removeDeadCode(&model) } catch { throw .model("\(error)") }
   }
 }

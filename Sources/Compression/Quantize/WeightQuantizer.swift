@@ -1,3 +1,4 @@
+import GraphIR
 import Tensors
 
 /// A weight in 8 bits: w ≈ scale[channel] · (q − zeroPoint).
@@ -112,5 +113,25 @@ extension Tensor {
       for index in elements.indices { elements[index] *= factor }
     }
     return result
+  }
+}
+
+extension GraphEditor {
+  /// Adds `weight` as a constant with its DequantizeLinear before the layer's node; returns the float value.
+  mutating func addDequantizedWeight(
+    _ weight: QuantizedWeight, axis: Int, _ layer: WeightLayer
+  ) throws(TensorError) -> ValueID {
+    let isPerChannel = weight.scales.count > 1
+    let shape: Shape = isPerChannel ? [weight.scales.count] : .scalar
+    let codes = addConstant("\(layer.name).weight_q", weight.tensor)
+    let scale = addConstant("\(layer.name).weight_scale", try Tensor(shape: shape, weight.scales))
+    let zeroPoint = addConstant(
+      "\(layer.name).weight_zero_point", try weight.zeroPointTensor(shape))
+    let output = addValue("\(layer.name).weight_dq", type: .float32)
+    insert(
+      Node(
+        name: "\(layer.name)/weight_dequantize", op: "DequantizeLinear", inputs: [codes, scale, zeroPoint],
+        outputs: [output], attributes: isPerChannel ? ["axis": .int(axis)] : [:]), before: layer.node)
+    return output
   }
 }

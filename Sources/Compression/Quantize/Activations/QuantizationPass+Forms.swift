@@ -54,23 +54,6 @@ extension QuantizationPass {
     try rewriting.apply(to: &model)
   }
 
-  static func applyWeightsOnly(
-    _ assignments: [QuantizeAssignment], _ model: inout Model, _ ledger: inout LayerLedger,
-    _ context: StepContext
-  ) throws(CompressionError) {
-    if assignments.isEmpty { return }
-    let graph = model.graph
-    var rewriting = WeightOnlyQuantization(graph)
-    for assignment in assignments {
-      let weight = try tensors { () throws(TensorError) in
-        try rewriting.apply(assignment.layer, assignment.step)
-      }
-      record(assignment, weight, graph, &ledger)
-      try context.resources.meter.tick()
-    }
-    try rewriting.apply(to: &model)
-  }
-
   private static func record(
     _ assignment: QuantizeAssignment, _ weight: Tensor, _ graph: Graph, _ ledger: inout LayerLedger
   ) {
@@ -87,9 +70,9 @@ extension QuantizeStep {
   /// Why the step cannot quantize `layer`; nil when it can.
   func obstacle(_ layer: WeightLayer, _ graph: Graph) -> String? {
     switch mode {
-    case .dynamic: DynamicForm.obstacle(layer, in: graph, self)
-    case .static: StaticForm.obstacle(layer)
-    case .none: WeightOnlyQuantization.obstacle(layer)
+    case .dynamic: layer.restriction ?? DynamicForm.obstacle(layer, in: graph, self)
+    case .static: layer.restriction ?? StaticForm.obstacle(layer)
+    case .none: nil
     }
   }
 

@@ -48,23 +48,24 @@ struct QuantizationPass: CompressionMethod {
   private func assignments(
     _ model: Model, _ ledger: inout LayerLedger
   ) throws(CompressionError) -> [QuantizeAssignment] {
-    let layers = LayerScan(model).layers
+    let layers = LayerScan(model).all
     var selections: [[String?]] = []
     for (step, path) in steps { selections.append(try step.selection.reasonsToSkip(layers, path: path)) }
     var result: [QuantizeAssignment] = []
     for (index, layer) in layers.enumerated() {
+      let graph = model[graph: layer.path]
       var reasons: [String] = []
       for (position, (step, path)) in steps.enumerated() {
-        let reason = selections[position][index] ?? step.obstacle(layer, model.graph)
+        let reason = selections[position][index] ?? step.obstacle(layer, graph)
         guard let reason else {
           result.append(
-            QuantizeAssignment(layer: layer, key: layer.key(in: model.graph), step: step, path: path))
+            QuantizeAssignment(layer: layer, key: layer.key(in: graph), step: step, path: path))
           reasons = []
           break
         }
         if !reasons.contains(reason) { reasons.append(reason) }
       }
-      for reason in reasons { ledger.skip(layer, model.graph, reason: reason) }
+      for reason in reasons { ledger.skip(layer, graph, reason: reason) }
     }
     return result
   }
@@ -73,7 +74,7 @@ struct QuantizationPass: CompressionMethod {
   private static func refreshed(_ assignments: [QuantizeAssignment], _ model: Model) -> [QuantizeAssignment] {
     if assignments.isEmpty { return [] }
     var current: [LayerKey: WeightLayer] = [:]
-    for layer in LayerScan(model).layers { current[layer.key(in: model.graph)] = layer }
+    for layer in LayerScan(model).all { current[layer.key(in: model[graph: layer.path])] = layer }
     return assignments.compactMap { assignment in
       guard let layer = current[assignment.key] else { return nil }
       var result = assignment
@@ -82,11 +83,16 @@ struct QuantizationPass: CompressionMethod {
     }
   }
 
-  /// 16-bit activations came with opset 21.
+  /// 16-bit activations came with opset 21, several formats of weights with others.
   private static func raise(
     _ model: inout Model, for assignments: [QuantizeAssignment]
   ) throws(CompressionError) {
-    let needed = assignments.contains { $0.step.mode == .static && $0.step.activationType.is16Bit } ? 21 : 13
+    let needed =
+      assignments.map { assignment in
+        let step = assignment.step
+        if step.mode == .none { return WeightCoder(step).opset }
+        return step.mode == .static && step.activationType.is16Bit ? 21 : 13
+      }.max() ?? 13
     guard let version = model.opsets[""], version < needed else { return }
     do {
       model = try model.raised(to: needed)

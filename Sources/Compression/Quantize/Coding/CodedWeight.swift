@@ -1,7 +1,7 @@
 import Tensors
 
 /// What a step does to one weight, before anything is written.
-struct CodedWeight: Sendable {
+struct CodedWeight: Sendable, Equatable {
   /// The type of `codes`: an integer, float16, bfloat16 or float8e4m3fn.
   var storage: ElementType
   /// In the layer's own layout.
@@ -58,7 +58,7 @@ struct CodedWeight: Sendable {
 }
 
 /// Where a weight's tensor has the axes of its matrix.
-struct WeightAxes: Sendable, Equatable {
+struct WeightAxes: Sendable, Hashable {
   /// Counts output channels.
   var channel: Int
   /// The inputs that an output sums over; nil where several axes are, as in convolutions, which have no blocks.

@@ -1,12 +1,6 @@
 extension QuantizeStep: RecipeStep {
   static let name = "quantize"
   /// What the interface knows and this version does not do yet.
-  private static let laterWeights = [
-    "int4", "int3", "int2", "fixed8", "minmax", "binary", "ternary", "codebook", "fp16", "bf16", "fp8",
-  ]
-  private static let laterGranularities = ["group"]
-  private static let laterMethods = ["gptq", "descent"]
-  private static let laterClips = ["mse", "oscar"]
   private static let laterFormats = ["qoperator"]
 
   init(_ json: JSONValue, path: String) throws(CompressionError) {
@@ -19,8 +13,8 @@ extension QuantizeStep: RecipeStep {
     self.init(activations: try members.choice("activations", Activations.self))
     try readWeights(members)
     try readActivations(members)
-    method = try members.choice("method", Method.self, later: Self.laterMethods) ?? .round
-    clip = try members.choice("clip", Clip.self, later: Self.laterClips) ?? .auto
+    method = try members.choice("method", Method.self) ?? .round
+    clip = try members.choice("clip", Clip.self) ?? .auto
     format = try members.choice("format", Format.self, later: Self.laterFormats) ?? .qdq
     biasCorrection = try members.bool("bias_correction") ?? true
     selection = try LayerSelection(members)
@@ -28,7 +22,7 @@ extension QuantizeStep: RecipeStep {
   }
 
   private mutating func readWeights(_ members: RecipeMembers) throws(CompressionError) {
-    weights = try members.choice("weights", Weights.self, later: Self.laterWeights) ?? .int8
+    weights = try members.choice("weights", Weights.self) ?? .int8
     if members.has("bits") && weights != .minmax {
       throw .recipe("\(members.path(of: "bits")): is only used with weights minmax")
     }
@@ -37,11 +31,15 @@ extension QuantizeStep: RecipeStep {
       throw .recipe("\(members.path(of: "clusters")): is only used with weights codebook")
     }
     clusters = try members.integer("clusters", in: 2...256) ?? 16
-    let stated = try members.choice("granularity", Granularity.self, later: Self.laterGranularities)
+    let stated = try members.choice("granularity", Granularity.self)
     if members.has("group"), stated != .group {
       throw .recipe("\(members.path(of: "group")): is only used with granularity group")
     }
-    granularity = stated ?? .channel
+    if let stated, !weights.hasScales, weights != .codebook || stated != .tensor {
+      throw .recipe(
+        "\(members.path(of: "granularity")): \(stated.rawValue) is only used with weights that have scales")
+    }
+    granularity = stated ?? (weights == .codebook ? .tensor : .channel)
     group = try members.integer("group", in: 2...65_536) ?? 32
   }
 
@@ -58,6 +56,18 @@ extension QuantizeStep: RecipeStep {
     if !weights.isInteger8, let activations, activations != .none {
       throw .recipe(
         "\(members.path(of: "activations")): \(activations.rawValue) takes weights int8, uint8, fixed8")
+    }
+    if weights == .fixed8, activations != Activations.none {
+      throw .unsupported("\(members.path(of: "weights")) 'fixed8' without activations 'none'")
+    }
+    if method != .round, weights.isInteger8, activations != Activations.none {
+      throw .unsupported("\(members.path(of: "method")) '\(method.rawValue)' without activations 'none'")
+    }
+    if method != .round, weights == .fp16 || weights == .bf16 || weights == .fp8 {
+      throw .recipe("\(members.path(of: "method")): \(method.rawValue) is only used with integer weights")
+    }
+    if clip == .mse || clip == .oscar, weights.isInteger8, activations != Activations.none {
+      throw .unsupported("\(members.path(of: "clip")) '\(clip.rawValue)' without activations 'none'")
     }
     if activations != nil, activations != .static {
       for name in ["calibrator", "activation_type"] where members.has(name) {
@@ -114,12 +124,13 @@ extension QuantizeStep: RecipeStep {
   var json: JSONValue {
     var members: [String: JSONValue?] = [
       "weights": .string(weights.rawValue), "activations": activations.map { .string($0.rawValue) },
-      "granularity": .string(granularity.rawValue), "method": .string(method.rawValue),
+      "method": .string(method.rawValue),
       "clip": .string(clip.rawValue), "format": .string(format.rawValue),
       "bias_correction": .bool(biasCorrection),
     ]
     if weights == .minmax { members["bits"] = .number(Double(bits)) }
     if weights == .codebook { members["clusters"] = .number(Double(clusters)) }
+    if weights.hasScales { members["granularity"] = .string(granularity.rawValue) }
     if granularity == .group { members["group"] = .number(Double(group)) }
     if activationScale == .row { members["activation_scale"] = .string("row") }
     switch smooth {

@@ -1,0 +1,78 @@
+import GraphIR
+import Tensors
+
+extension QuantizationPass {
+  /// Stores weights, those of bodies included, in few bits.
+  static func applyWeightsOnly(
+    _ assignments: [QuantizeAssignment], _ model: inout Model, _ ledger: inout LayerLedger,
+    _ context: StepContext
+  ) throws(CompressionError) {
+    let chosen = leavingOutShared(assignments, model, &ledger)
+    if chosen.isEmpty { return }
+    let statistics = try inputStatistics(of: chosen, model, context)
+    var rewriting = WeightOnlyQuantization(model, chosen.map(\.layer))
+    for assignment in chosen {
+      let (layer, step) = (assignment.layer, assignment.step)
+      let weight = try rewriting.apply(assignment, statistics[assignment.key])
+      let decoded = try tensors { () throws(TensorError) in try weight.decoded(layer.weightAxes) }
+      ledger.record(
+        layer, model[graph: layer.path], method: step.weightMethod(weight), effective: decoded,
+        bytes: weight.byteCount)
+      try context.resources.meter.tick()
+    }
+    try rewriting.apply(to: &model)
+  }
+
+  /// Without the layers whose weight another one reads that is not chosen: the file would hold it twice.
+  private static func leavingOutShared(
+    _ assignments: [QuantizeAssignment], _ model: Model, _ ledger: inout LayerLedger
+  ) -> [QuantizeAssignment] {
+    if assignments.isEmpty { return [] }
+    let keys = Set(assignments.map(\.key))
+    let others = LayerScan(model).all.filter { !keys.contains($0.key(in: model[graph: $0.path])) }
+    return assignments.filter { assignment in
+      let layer = assignment.layer
+      guard let other = others.first(where: { $0.path == layer.path && $0.weight == layer.weight }) else {
+        return true
+      }
+      ledger.skip(
+        layer, model[graph: layer.path], reason: "shares its weight with '\(other.name)', which stays float")
+      return false
+    }
+  }
+
+  /// What is known of the inputs of products in the main graph, as far as the codes depend on it.
+  private static func inputStatistics(
+    of assignments: [QuantizeAssignment], _ model: Model, _ context: StepContext
+  ) throws(CompressionError) -> [LayerKey: InputStatistics] {
+    guard let calibration = context.calibration else {
+      for assignment in assignments {
+        let step = assignment.step
+        if step.method == .round && step.clip != .oscar { continue }
+        let member = step.method == .round ? "clip: oscar" : "method: \(step.method.rawValue)"
+        throw .recipe("\(assignment.path).\(member) needs calibration data; name a dataset in calibration")
+      }
+      return [:]
+    }
+    var wanted: [(layer: WeightLayer, need: StatisticsNeed)] = []
+    for assignment in assignments where assignment.layer.restriction == nil {
+      let coder = WeightCoder(assignment.step)
+      if coder.usesInputs {
+        wanted.append((assignment.layer, coder.usesGram ? [.gram, .meanSquare] : .meanSquare))
+      }
+    }
+    if wanted.isEmpty { return [:] }
+    return try InputStatisticsPass.measure(
+      wanted, in: model, calibration, memory: context.memory, context.resources)
+  }
+}
+
+extension QuantizeStep {
+  /// `int4 weights in groups of 32, gptq (a note)`
+  fileprivate func weightMethod(_ weight: CodedWeight) -> String {
+    var text = "\(weights.rawValue) weights"
+    if case .blocks(let size) = weight.groups { text += " in groups of \(size)" }
+    if method != .round { text += ", \(method.rawValue)" }
+    return text + (weight.note.map { " (\($0))" } ?? "")
+  }
+}
