@@ -75,13 +75,17 @@ import Testing
     #expect(error(searched) < error(full))
   }
 
-  @Test func means() throws {
-    var image = ChannelMeans(channels: 2, isImage: true)
+  @Test func moments() throws {
+    var image = ChannelMoments(channels: 2, isImage: true)
     image.add(try Tensor(shape: [1, 2, 2], [1, 3, 5, 7] as [Float]))
-    #expect(image.means == [2, 6])
-    var rows = ChannelMeans(channels: 2, isImage: false)
+    #expect(try #require(image.moments).means == [2, 6])
+    #expect(try #require(image.moments).deviations == [1, 1])
+    var rows = ChannelMoments(channels: 2, isImage: false)
     rows.add(try Tensor(shape: [2, 2], [1, 3, 5, 7] as [Float]))
-    #expect(rows.means == [3, 5])
-    #expect(ChannelMeans(channels: 2, isImage: false).means == nil)
+    #expect(try #require(rows.moments).means == [3, 5])
+    #expect(try #require(rows.moments).deviations == [2, 2])
+    rows.add(try Tensor(shape: [1, 2], [.infinity, 0] as [Float]))
+    #expect(rows.moments == nil)
+    #expect(ChannelMoments(channels: 2, isImage: false).moments == nil)
   }
 }

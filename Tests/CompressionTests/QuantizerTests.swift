@@ -67,26 +67,4 @@ import Testing
       tensor, axis: 1, QuantizeStep(activations: .static), minimumScales: [10, 0])
     #expect(quantized.scales == [10, 1 / 127])
   }
-
-  @Test func theBiasShiftIsTheMeanOfTheLostProducts() throws {
-    let model = try TestModels.cnn()
-    let layers = LayerScan(model).layers
-    for layer in layers {
-      let changed = layer.weights.scaled(by: 0.5)
-      let channels = layer.isConvolution ? 2 : 36
-      let means = (0..<channels).map { Double($0) + 0.5 }
-      let shift = try #require(
-        BiasCorrection.shift(layer, from: layer.weights, to: changed, means: means))
-      let weights = layer.weights.array(of: Float.self)
-      for output in 0..<layer.outputChannels {
-        var expected = 0.0
-        for (index, weight) in weights.enumerated() {
-          let (input, channel) =
-            layer.isConvolution ? (index / 9 % 2, index / 18) : (index / 3, index % 3)
-          if channel == output { expected += Double(weight) / 2 * means[input] }
-        }
-        #expect(abs(Double(shift[output]) - expected) < 1e-4)
-      }
-    }
-  }
 }

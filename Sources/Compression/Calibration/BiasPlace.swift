@@ -20,7 +20,7 @@ struct BiasPlace {
   ///   - channelsFromEnd: how many axes of the output follow that of the channels.
   /// - Returns: nil when the graph has no place for a bias, or shares it.
   init?(of output: ValueID, channels: Int, channelsFromEnd: Int, _ graph: Graph, _ index: GraphIndex) {
-    guard let producer = index.producers[output] else { return nil }
+    guard let producer = Self.producer(of: output, graph, index) else { return nil }
     let node = graph.nodes[producer]
     name = node.label(in: graph)
     switch node.op {
@@ -49,6 +49,16 @@ struct BiasPlace {
       else { return nil }
       self.form = form
     }
+  }
+
+  /// The node that computes a value, before what quantizes it.
+  private static func producer(of value: ValueID, _ graph: Graph, _ index: GraphIndex) -> Int? {
+    guard let producer = index.producers[value] else { return nil }
+    guard graph.nodes[producer].op == "DequantizeLinear",
+      let quantizer = index.producers[graph.nodes[producer].inputs[0]],
+      graph.nodes[quantizer].op == "QuantizeLinear"
+    else { return producer }
+    return index.producers[graph.nodes[quantizer].inputs[0]]
   }
 
   private static func addend(_ node: Int, _ channels: Int, _ channelsFromEnd: Int, _ graph: Graph) -> Form? {

@@ -19,19 +19,12 @@ extension QuantizationPass {
       }
       return true
     }
-    let corrected = usable.filter(\.step.biasCorrection).map(\.layer)
-    let means = try BiasCorrection.inputMeans(corrected, model, calibration, context.resources)
     let placement = ActivationPlacement(usable, graph, index) { ranges[$0] != nil }
     var rewriting = try tensors { () throws(TensorError) in
       try StaticForm(graph, usable, placement, ranges: ranges)
     }
     for assignment in usable {
-      let layer = assignment.layer
-      let weight = try tensors { () throws(TensorError) in
-        try rewriting.apply(assignment) { effective in
-          BiasCorrection.shift(layer, from: layer.weights, to: effective, means: means[layer.node])
-        }
-      }
+      let weight = try tensors { () throws(TensorError) in try rewriting.apply(assignment) }
       record(assignment, weight, graph, &ledger)
       try context.resources.meter.tick()
     }

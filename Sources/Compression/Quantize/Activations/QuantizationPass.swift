@@ -33,6 +33,7 @@ struct QuantizationPass: CompressionMethod {
     _ assignments: [QuantizeAssignment], to model: inout Model, _ ledger: inout LayerLedger,
     _ context: StepContext
   ) throws(CompressionError) {
+    let reference = model
     try raise(&model, for: assignments)
     func chosen(_ mode: QuantizeStep.Activations) -> [QuantizeAssignment] {
       refreshed(assignments.filter { $0.step.mode == mode }, model)
@@ -41,6 +42,9 @@ struct QuantizationPass: CompressionMethod {
     try applyStatic(chosen(.static), &model, &ledger, context)
     try applyDynamic(chosen(.dynamic), &model, &ledger, context)
     try applyWeightsOnly(chosen(.none), &model, &ledger, context)
+    try BiasCorrector.correct(
+      assignments.filter(\.step.biasCorrection).map(\.key), from: reference, in: &model, context,
+      keepsOnlyGains: true)
   }
 
   // MARK: Who takes what

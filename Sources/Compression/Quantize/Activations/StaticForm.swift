@@ -54,10 +54,7 @@ struct StaticForm {
   }
 
   /// Quantizes weight and bias of `layer` and returns the float weight that the integers stand for.
-  /// - Parameter shift: to add to the bias, given the weight that the integers stand for.
-  mutating func apply(
-    _ assignment: QuantizeAssignment, shift: (Tensor) -> [Float]?
-  ) throws(TensorError) -> Tensor {
+  mutating func apply(_ assignment: QuantizeAssignment) throws(TensorError) -> Tensor {
     let (layer, step) = (assignment.layer, assignment.step)
     let weights = layer.weights.scaled(by: layer.alpha)
     let inputScale = parameter(layer.activation).values.scale
@@ -69,7 +66,7 @@ struct StaticForm {
 
     let weight = try editor.addDequantizedWeight(quantized, axis: layer.outputAxis, layer)
     editor.setInput(of: layer.node, at: 1, to: weight)
-    try setBias(layer, bias, quantized, inputScale, shift: shift(effective))
+    try setBias(layer, bias, quantized, inputScale, isCorrected: step.biasCorrection)
     if case .gemm = layer.kind { foldGemmFactors(layer, bias) }
     return effective
   }
@@ -91,17 +88,15 @@ struct StaticForm {
 
   private mutating func setBias(
     _ layer: WeightLayer, _ form: LayerBias.Form, _ weight: QuantizedWeight, _ inputScale: Float,
-    shift: [Float]?
+    isCorrected: Bool
   ) throws(TensorError) {
     let bias: [Float]
-    switch (form, shift) {
-    case (.vector(let values), let shift):
-      bias = shift.map { shift in zip(values, shift).map { $0 + $1 } } ?? values
-    case (.none, let shift?) where layer.isConvolution || layer.op == "Gemm": bias = shift
-    case (.none, let shift?):
-      _ = try LayerBias.add(shift, to: layer, index, &editor)
-      return
-    case (.none, nil), (.other, _): return
+    switch form {
+    case .vector(let values): bias = values
+    // What a correction will fill, in the form that integer kernels take.
+    case .none where isCorrected && (layer.isConvolution || layer.op == "Gemm"):
+      bias = [Float](repeating: 0, count: layer.outputChannels)
+    case .none, .other: return
     }
     let scales = weight.scales.map { $0 * inputScale }
     let codes = bias.enumerated().map { channel, value in
