@@ -90,8 +90,6 @@ import Testing
   @Test(arguments: [
     (#"{"search":{"seconds":10}}"#, "search"),
     (#"{"steps":[{"quantize":{"weights":"fixed8"}}]}"#, "steps[0].quantize.weights 'fixed8'"),
-    (#"{"steps":[{"quantize":{"clip":"mse"}}]}"#, "steps[0].quantize.clip 'mse'"),
-    (#"{"steps":[{"quantize":{"method":"gptq"}}]}"#, "steps[0].quantize.method 'gptq'"),
     (#"{"steps":[{"quantize":{"smooth":0.5}}]}"#, "steps[0].quantize.smooth"),
     (#"{"steps":[{"quantize":{"format":"qoperator"}}]}"#, "steps[0].quantize.format 'qoperator'"),
   ]) func whatALaterVersionBringsIsNamedAsSuch(text: String, place: String) throws {

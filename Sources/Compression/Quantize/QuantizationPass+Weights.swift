@@ -9,11 +9,10 @@ extension QuantizationPass {
   ) throws(CompressionError) {
     let chosen = leavingOutShared(assignments, model, &ledger)
     if chosen.isEmpty { return }
-    let statistics = try inputStatistics(of: chosen, model, context)
     var rewriting = WeightOnlyQuantization(model, chosen.map(\.layer))
     for assignment in chosen {
       let (layer, step) = (assignment.layer, assignment.step)
-      let weight = try rewriting.apply(assignment, statistics[assignment.key])
+      let weight = try rewriting.apply(assignment)
       let decoded = try tensors { () throws(TensorError) in try weight.decoded(layer.weightAxes) }
       ledger.record(
         layer, model[graph: layer.path], method: step.weightMethod(weight), effective: decoded,
@@ -39,31 +38,6 @@ extension QuantizationPass {
         layer, model[graph: layer.path], reason: "shares its weight with '\(other.name)', which stays float")
       return false
     }
-  }
-
-  /// What is known of the inputs of products in the main graph, as far as the codes depend on it.
-  private static func inputStatistics(
-    of assignments: [QuantizeAssignment], _ model: Model, _ context: StepContext
-  ) throws(CompressionError) -> [LayerKey: InputStatistics] {
-    guard let calibration = context.calibration else {
-      for assignment in assignments {
-        let step = assignment.step
-        if step.method == .round && step.clip != .oscar { continue }
-        let member = step.method == .round ? "clip: oscar" : "method: \(step.method.rawValue)"
-        throw .recipe("\(assignment.path).\(member) needs calibration data; name a dataset in calibration")
-      }
-      return [:]
-    }
-    var wanted: [(layer: WeightLayer, need: StatisticsNeed)] = []
-    for assignment in assignments where assignment.layer.restriction == nil {
-      let coder = WeightCoder(assignment.step)
-      if coder.usesInputs {
-        wanted.append((assignment.layer, coder.usesGram ? [.gram, .meanSquare] : .meanSquare))
-      }
-    }
-    if wanted.isEmpty { return [:] }
-    return try InputStatisticsPass.measure(
-      wanted, in: model, calibration, memory: context.memory, context.resources)
   }
 }
 

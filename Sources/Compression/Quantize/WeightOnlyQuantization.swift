@@ -31,17 +31,15 @@ struct WeightOnlyQuantization {
   }
 
   /// Rewrites a layer and returns what its weight has become.
-  mutating func apply(
-    _ assignment: QuantizeAssignment, _ statistics: InputStatistics?
-  ) throws(CompressionError) -> CodedWeight {
+  mutating func apply(_ assignment: QuantizeAssignment) throws(CompressionError) -> CodedWeight {
     let layer = assignment.layer
     let place = WeightPlace(path: layer.path, weight: layer.weight)
     let shared = SharedWeight(place: place, axes: layer.weightAxes, step: assignment.path)
     let weight: CodedWeight
-    if let known = coded[shared] {
+    if let known = coded[shared] ?? assignment.coded {
       weight = known
     } else {
-      weight = try WeightCoder(assignment.step).code(layer, statistics)
+      weight = try WeightCoder(assignment.step).code(layer)
     }
     coded[shared] = weight
     var editor =

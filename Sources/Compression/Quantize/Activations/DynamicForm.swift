@@ -58,7 +58,7 @@ struct DynamicForm {
     let (layer, step) = (assignment.layer, assignment.step)
     let isByRow = step.activationScale == .row
     let node = editor.nodes[layer.node]
-    let quantized = try WeightQuantizer.quantize(layer.weights, axis: layer.outputAxis, step)
+    let quantized = try assignment.quantizedWeight()
     let effective = try WeightQuantizer.dequantize(quantized, axis: layer.outputAxis)
     var stored = quantized
     var scales = quantized.scales

@@ -8,6 +8,8 @@ struct QuantizeAssignment {
   var step: QuantizeStep
   /// Where the step stands in the recipe, for messages.
   var path: String
+  /// The weight's codes, where they were chosen with regard to the inputs.
+  var coded: CodedWeight?
 }
 
 /// Adjacent quantize steps as one: the first step that selects a layer and can quantize it takes it. So a recipe that
@@ -35,16 +37,24 @@ struct QuantizationPass: CompressionMethod {
   ) throws(CompressionError) {
     let reference = model
     try raise(&model, for: assignments)
+    let coded = try WeightSolver.solve(refreshed(assignments, model), in: &model, context)
     func chosen(_ mode: QuantizeStep.Activations) -> [QuantizeAssignment] {
-      refreshed(assignments.filter { $0.step.mode == mode }, model)
+      refreshed(assignments.filter { $0.step.mode == mode }, model).map { assignment in
+        var result = assignment
+        result.coded = coded[assignment.key]
+        return result
+      }
     }
     // Ranges are those of the model before any of its layers is quantized.
     try applyStatic(chosen(.static), &model, &ledger, context)
     try applyDynamic(chosen(.dynamic), &model, &ledger, context)
     try applyWeightsOnly(chosen(.none), &model, &ledger, context)
+    // Weights alone that were chosen layer by layer have their biases corrected by then.
+    let uncorrected = assignments.filter {
+      $0.step.biasCorrection && ($0.step.mode != .none || coded[$0.key] == nil)
+    }
     try BiasCorrector.correct(
-      assignments.filter(\.step.biasCorrection).map(\.key), from: reference, in: &model, context,
-      keepsOnlyGains: true)
+      uncorrected.map(\.key), from: reference, in: &model, context, keepsOnlyGains: true)
   }
 
   // MARK: Who takes what

@@ -56,11 +56,10 @@ struct StaticForm {
   /// Quantizes weight and bias of `layer` and returns the float weight that the integers stand for.
   mutating func apply(_ assignment: QuantizeAssignment) throws(TensorError) -> Tensor {
     let (layer, step) = (assignment.layer, assignment.step)
-    let weights = layer.weights.scaled(by: layer.alpha)
     let inputScale = parameter(layer.activation).values.scale
     let bias = LayerBias.form(of: layer, in: editor.graph)
-    let quantized = try WeightQuantizer.quantize(
-      weights, axis: layer.outputAxis, step, minimumScales: Self.minimumScales(for: bias, inputScale))
+    let quantized = try assignment.quantizedWeight(
+      factor: layer.alpha, minimumScales: Self.minimumScales(for: bias, inputScale))
     let effective = try WeightQuantizer.dequantize(quantized, axis: layer.outputAxis)
       .scaled(by: 1 / layer.alpha)
 

@@ -60,14 +60,8 @@ extension QuantizeStep: RecipeStep {
     if weights == .fixed8, activations != Activations.none {
       throw .unsupported("\(members.path(of: "weights")) 'fixed8' without activations 'none'")
     }
-    if method != .round, weights.isInteger8, activations != Activations.none {
-      throw .unsupported("\(members.path(of: "method")) '\(method.rawValue)' without activations 'none'")
-    }
     if method != .round, weights == .fp16 || weights == .bf16 || weights == .fp8 {
       throw .recipe("\(members.path(of: "method")): \(method.rawValue) is only used with integer weights")
-    }
-    if clip == .mse || clip == .oscar, weights.isInteger8, activations != Activations.none {
-      throw .unsupported("\(members.path(of: "clip")) '\(clip.rawValue)' without activations 'none'")
     }
     if activations != nil, activations != .static {
       for name in ["calibrator", "activation_type"] where members.has(name) {
