@@ -16,6 +16,7 @@ def quantize(**members):
 
 
 PRUNE = {"prune": {"sparsity": 0.5}}
+CHANNELS = {"prune": {"structure": "channel", "sparsity": 0.5}}
 RECIPES = {
     "dynamic": [quantize(activations="dynamic")],
     "dynamic-uint8": [quantize(activations="dynamic", weights="uint8")],
@@ -31,6 +32,11 @@ RECIPES = {
     "pruned": [PRUNE],
     "pruned-dynamic": [PRUNE, quantize(activations="dynamic")],
     "pruned-static": [PRUNE, quantize(activations="static")],
+    "channels": [CHANNELS],
+    "channels-static": [CHANNELS, quantize(activations="static")],
+    "shared": [{"share_weights": {"clusters": 16}}],
+    "low-rank": [{"low_rank": {"parameters": 0.5}}],
+    "low-rank-dynamic": [{"low_rank": {"parameters": 0.5}}, quantize(activations="dynamic")],
 }
 
 
