@@ -10,7 +10,7 @@ struct Ensemble {
 
   /// - Throws: `CompressionError.model` for models whose inputs or outputs differ.
   func join(_ other: Model, to model: inout Model, _ ledger: inout LayerLedger) throws(CompressionError) {
-    for layer in LayerScan(model).layers { ledger.mention(layer, model[graph: layer.path]) }
+    for layer in LayerScan(model).all { ledger.mention(layer, model[graph: layer.path]) }
     let other = try prepare(other, &model)
     let inputs = try match(model.graph, other.graph)
     let outputs = try matchOutputs(model.graph, other.graph)
@@ -22,7 +22,7 @@ struct Ensemble {
       try average(output, given[counterpart], &model.graph, &ledger)
     }
     model.irVersion = max(model.irVersion, other.irVersion)
-    for layer in LayerScan(model).layers {
+    for layer in LayerScan(model).all {
       ledger.add(layer, model[graph: layer.path], method: "ensemble with \(name)")
     }
   }

@@ -25,7 +25,7 @@ extension MergeStep: CompressionMethod {
   private func mergeWeights(
     _ other: Model, into model: inout Model, _ ledger: inout LayerLedger, _ context: StepContext
   ) throws(CompressionError) {
-    let layers = LayerScan(model).layers
+    let layers = LayerScan(model).all
     let reasons = try selection.reasonsToSkip(layers, path: context.path)
     // Without a list, what belongs to no layer is merged too.
     var kept: Set<Place> = []

@@ -7,10 +7,10 @@ extension ShareWeightsStep: CompressionMethod {
   func apply(
     to model: inout Model, _ ledger: inout LayerLedger, _ context: StepContext
   ) throws(CompressionError) {
-    let scan = LayerScan(model)
-    let reasons = try selection.reasonsToSkip(scan.layers, path: context.path)
+    let layers = LayerScan(model).all
+    let reasons = try selection.reasonsToSkip(layers, path: context.path)
     var chosen: [WeightLayer] = []
-    for (layer, reason) in zip(scan.layers, reasons) {
+    for (layer, reason) in zip(layers, reasons) {
       let reason = reason ?? obstacle(layer)
       if let reason {
         ledger.skip(layer, model[graph: layer.path], reason: reason)
