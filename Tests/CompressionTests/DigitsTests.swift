@@ -110,4 +110,25 @@ import Testing
       #expect(report.sizeRatio < 0.6)
     }
   }
+
+  /// Methods that look at the inputs, on all 1,078 calibration samples: the figures of the documentation, in right
+  /// answers of 719 (fp32 706).
+  @Test(arguments: [
+    (#"{"quantize":{"weights":"int4","method":"gptq"}}"#, 705),
+    (#"{"quantize":{"weights":"int2","method":"gptq"}}"#, 703),
+    (#"{"quantize":{"activations":"static","method":"gptq","clip":"mse"}}"#, 705),
+    (#"{"quantize":{"activations":"dynamic","method":"descent"}}"#, 705),
+    (#"{"prune":{"method":"obs","sparsity":0.5}}"#, 703),
+    (#"{"prune":{"method":"obs","sparsity":0.7}}"#, 702),
+    (#"{"prune":{"method":"obs","sparsity":0.8}}"#, 684),
+    (#"{"prune":{"method":"obs","structure":"2:4"}}"#, 704),
+    (#"{"prune":{"method":"obs","sparsity":0.5}},{"quantize":{"weights":"int4","method":"gptq"}}"#, 702),
+  ]) func solversKeepTheAccuracy(steps: String, right: Double) throws {
+    let report = try compress(#"{"steps":[\#(steps)],"calibration":{"dataset":"train","samples":1078}}"#)
+    #expect((try accuracies(report).after * 719).rounded() >= right)
+    #expect(report.layers.allSatisfy { !$0.methods.isEmpty })
+    if steps.hasPrefix(#"{"prune":{"method":"obs","sparsity":0.5}},"#) {
+      #expect(report.layers.allSatisfy { ($0.sparsity ?? 0) > 0.49 })
+    }
+  }
 }

@@ -32,7 +32,7 @@ extension PruneStep: CompressionMethod {
     let owners = chosen.filter { seen.insert($0.weight).inserted }
     let shares = try shares(owners, model, context)
     let original = model
-    model = try best(treatments(context), owners, chosen, shares, original, context)
+    model = try best(treatments(owners, context), owners, chosen, shares, original, context)
     let results = Dictionary(
       LayerScan(model).layers.map { ($0.key(in: model.graph), $0.weights) }, uniquingKeysWith: { $1 })
     for layer in chosen {
@@ -103,7 +103,7 @@ extension PruneStep: CompressionMethod {
   }
 
   /// What may be done, the strongest first; the last is always there.
-  private func treatments(_ context: StepContext) -> [Treatment] {
+  private func treatments(_ layers: [WeightLayer], _ context: StepContext) -> [Treatment] {
     let hasOwnUpdate = method == .obs
     switch repair {
     case .none: return [Treatment(refits: false, correctsBiases: false)]
@@ -113,14 +113,22 @@ extension PruneStep: CompressionMethod {
       if context.calibration == nil { return [Treatment(refits: false, correctsBiases: false)] }
       // A refit after the update of a pattern's weights fits the calibration data more than it helps.
       let refits = !(hasOwnUpdate && structure.isPattern)
-      var all = [Treatment(refits: refits, correctsBiases: true)]
       if hasOwnUpdate {
-        all.append(Treatment(refits: refits, correctsBiases: false))
-      } else {
-        all.append(Treatment(refits: false, correctsBiases: true))
-        all.append(Treatment(refits: false, correctsBiases: false))
+        return [true, false].map { Treatment(refits: refits, correctsBiases: $0) }
       }
-      return all
+      let plain = [true, false].map { Treatment(refits: false, correctsBiases: $0) }
+      return Self.refitWork(layers) > CalibrationWork.limit
+        ? plain : [Treatment(refits: true, correctsBiases: true)] + plain
+    }
+  }
+
+  /// Multiplications that fitting every output by itself takes at most: what large models are spared unless the recipe
+  /// asks for it.
+  private static func refitWork(_ layers: [WeightLayer]) -> Double {
+    layers.reduce(0) { sum, layer in
+      let layout = layer.matrix
+      let depth = Double(layout.depth)
+      return sum + Double(layout.groups * layout.columns) * depth * depth * depth / 3
     }
   }
 

@@ -52,7 +52,8 @@ public struct PruneStep: Sendable, Equatable {
   }
 
   public enum Repair: String, Sendable, CaseIterable {
-    /// The best that the data allow, where it improves the agreement on them; else `none`.
+    /// What improves the agreement on the calibration data most of least_squares (unless the model is large), bias and
+    /// none.
     case auto
     case none
     /// The weights that stay, or those that read removed channels, are fitted to the layer's outputs.
