@@ -14,7 +14,7 @@ struct Eval: ParsableCommand {
 
   @Argument(help: "The ONNX file.") var model: String
   @Option(help: "An .npz file.") var dataset: String
-  @Option(help: "accuracy, top5, rmse or mae.") var metric = Metric.accuracy
+  @Option(help: "accuracy, top5, f1, auroc, perplexity, rmse, mae or r2.") var metric = Metric.accuracy
   @Option(help: "Compute threads (default: what this machine and its cgroup allow).") var threads: Int?
   @Flag(help: "Print one JSON object.") var json = false
 

@@ -69,6 +69,23 @@ import Testing
     #expect(output.report.comparison?.agreement != nil)
   }
 
+  @Test func limitsOfWhatAModelTakesAreChecked() throws {
+    let model = try TestModels.mlp()
+    let data = try TestModels.dataset(for: model, rows: 8, inner: [8])
+    let kept =
+      #"{"steps":[{"quantize":{"activations":"dynamic"}}],"evaluation":{"dataset":"d","batches":[2]},"constraints":{"size_max":1000000,"latency_max":1000,"memory_max":1000000}}"#
+    let report = try Compressor.run(try input(kept, model, evaluation: data), progress: { _ in true }).report
+    #expect(report.constraints.map(\.name) == ["size_max", "latency_max", "memory_max"])
+    #expect(report.passed)
+    #expect(report.after.latency.map(\.batch) == [2])
+    let resident = try #require(report.before.residentBytes)
+    #expect(resident >= (8 * 16 + 16 * 4) * 4 && resident < 1_000_000)
+    #expect(report.layers.allSatisfy { $0.histogramAfter?.counts.reduce(0, +) == $0.shape.reduce(1, *) })
+    let broken = kept.replacing("1000000", with: "1").replacing("1000,", with: "0,")
+    let other = try Compressor.run(try input(broken, model, evaluation: data), progress: { _ in true }).report
+    #expect(other.constraints.map(\.met) == [false, false, false])
+  }
+
   @Test func auditChangesNothing() throws {
     let model = try TestModels.mlp()
     let output = try Compressor.run(try input(#"{"preset":"audit"}"#, model), progress: { _ in true })

@@ -27,7 +27,7 @@ import Testing
     let input = CompressionInput(
       model: model, fileBytes: 0, sourceSHA256: "", recipe: Recipe(steps: []), calibration: calibration)
     let reference = try Normalizer.normalized(model)
-    let samples = try RunSamples(input, calibration, try ModelRunner(model, resources).program)
+    let samples = try RunSamples(input, calibration, try ModelRunner(model, resources))
     let runner = StepRunner(
       calibration: calibration, others: [:], samples: samples, resources: resources,
       memory: input.calibrationMemory, place: { "steps[\($0)]" })

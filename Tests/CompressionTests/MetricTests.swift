@@ -161,13 +161,4 @@ import Testing
   func decisions(scores: [Float], shape: [Int], rows: Int, classes: [Int]?) {
     #expect(Decisions(scores, shape: shape, rows: rows)?.classes == classes)
   }
-
-  @Test func agreementCountsPositionsAndRows() throws {
-    let left = try #require(Decisions([0, 1, 1, 0, 2, 3, 9, 8], shape: [2, 2, 2], rows: 2))
-    let right = try #require(Decisions([0, 1, 0, 1, 2, 3, 9, 8], shape: [2, 2, 2], rows: 2))
-    let counts = try #require(left.agreement(with: right))
-    #expect(counts.positions == 3)
-    #expect(counts.rows == 1)
-    #expect(left.agreement(with: try #require(Decisions([0, 1], shape: [1, 2], rows: 1))) == nil)
-  }
 }

@@ -4,7 +4,8 @@ import Testing
 
 @Suite struct RecipeTests {
   @Test(arguments: [
-    "", " \n", "{}", #"{"preset":"balanced"}"#,
+    #"{"search":{}}"#, #"{"search":{"seconds":10,"trials":3,"minimize":"size"}}"#, "", " \n", "{}",
+    #"{"preset":"balanced"}"#,
     #"{"steps":[{"prune":{"method":"magnitude","sparsity":0.5}},{"quantize":{"weights":"int8","activations":"dynamic"}}],"evaluation":{"dataset":"digits-test","metric":"accuracy"}}"#,
     #"{"steps":[{"prune":{"method":"threshold","epsilon":0.01,"layers":["fc*"],"exclude":["last"]}}]}"#,
     #"{"steps":[{"prune":{"sparsity":0,"structure":"unstructured","scope":"global","repair":"none"}}]}"#,
@@ -70,7 +71,7 @@ import Testing
     (#"{"preset":"best"}"#, "preset: 'best' is not one of safe, balanced, fast, small, audit"),
     (#"{"calibration":{}}"#, "calibration.dataset: is required"),
     (#"{"calibration":{"dataset":"d","samples":1.5}}"#, "calibration.samples: 1.5 is not a whole number"),
-    (#"{"evaluation":{"dataset":"d","metric":"f1"}}"#, "evaluation.metric: 'f1' is not one of accuracy"),
+    (#"{"evaluation":{"dataset":"d","metric":"f2"}}"#, "evaluation.metric: 'f2' is not one of accuracy"),
     (#"{"constraints":{"max_drop":-1}}"#, "constraints.max_drop: -1 is not in 0…"),
     (#"{"constraints":{"size_max":0.5}}"#, "constraints.size_max: 0.5 is not a whole number"),
     (#"{"evaluation":{"dataset":"d","batches":[1,1]}}"#, "evaluation.batches: must hold"),
@@ -88,7 +89,6 @@ import Testing
   }
 
   @Test(arguments: [
-    (#"{"search":{"seconds":10}}"#, "search"),
     (#"{"steps":[{"quantize":{"weights":"fixed8"}}]}"#, "steps[0].quantize.weights 'fixed8'"),
     (#"{"steps":[{"quantize":{"smooth":0.5}}]}"#, "steps[0].quantize.smooth"),
     (#"{"steps":[{"quantize":{"format":"qoperator"}}]}"#, "steps[0].quantize.format 'qoperator'"),
@@ -114,7 +114,7 @@ import Testing
   }
 
   @Test func openMembersDependOnTheData() throws {
-    let recipe = try Recipe.parse([])
+    let recipe = try Recipe.parse(Array(#"{"steps":[{"quantize":{}}]}"#.utf8))
     #expect(recipe.resolvedSteps(hasCalibration: true) == [.quantize(QuantizeStep(activations: .static))])
     #expect(recipe.resolvedSteps(hasCalibration: false) == [.quantize(QuantizeStep(activations: .dynamic))])
     #expect(Recipe(steps: [], preset: .audit).resolvedSteps(hasCalibration: true).isEmpty)

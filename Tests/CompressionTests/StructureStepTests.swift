@@ -19,9 +19,9 @@ import Testing
       recipe: try Recipe.parse(Array(#"{"preset":"audit"}"#.utf8)),
       calibration: data)
     let resources = TestModels.resources()
-    let program = try ModelRunner(model, resources).program
+    let original = try ModelRunner(model, resources)
     let runner = StepRunner(
-      calibration: data, others: others, samples: try RunSamples(input, data, program), resources: resources,
+      calibration: data, others: others, samples: try RunSamples(input, data, original), resources: resources,
       memory: 1 << 28, place: { "steps[\($0)]" })
     return try runner.apply(try steps(text), to: try Normalizer.normalized(model), begin: { _ in })
   }

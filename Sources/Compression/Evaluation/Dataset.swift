@@ -60,8 +60,11 @@ public struct Dataset: Sendable {
   }
 
   /// The class index of every row; nil when the labels are no integers `[rows]` or `[rows, 1]`.
-  public var classLabels: [Int]? {
-    guard let labels, labels.type.isInteger, labels.elementCount == rows else { return nil }
+  public var classLabels: [Int]? { labels?.elementCount == rows ? labelIntegers : nil }
+
+  /// All labels, row-major: one for each row, or one for each position of each row. Nil when they are no integers.
+  var labelIntegers: [Int]? {
+    guard let labels, labels.type.isInteger else { return nil }
     switch labels.type {
     case .int64: return labels.array(of: Int64.self).map(Int.init)
     case .int32: return labels.array(of: Int32.self).map(Int.init)

@@ -42,18 +42,4 @@ struct Decisions: Sendable, Equatable {
     }
     return best - scores.startIndex
   }
-
-  /// How often two outputs of one shape decide alike.
-  /// - Returns: equal positions, and rows that are equal in every position; nil for different shapes.
-  func agreement(with other: Decisions) -> (positions: Int, rows: Int)? {
-    guard rows == other.rows, positions == other.positions else { return nil }
-    var (equalPositions, equalRows) = (0, 0)
-    for row in 0..<rows {
-      let range = row * positions..<(row + 1) * positions
-      let equal = range.count { classes[$0] == other.classes[$0] }
-      equalPositions += equal
-      equalRows += equal == positions ? 1 : 0
-    }
-    return (equalPositions, equalRows)
-  }
 }

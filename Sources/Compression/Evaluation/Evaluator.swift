@@ -1,4 +1,5 @@
 import Engine
+import Glibc
 import Tensors
 
 /// Judges models on samples; the same code before and after a compression, and for requests to evaluate.
@@ -20,35 +21,52 @@ public enum Evaluator {
     let runner = ModelRunner(program, resources)
     let binding = try DatasetBinding(dataset, program.inputs)
     for range in binding.batches(of: rowsPerCall) {
-      let outputs = try runner.run(binding.inputs(range))
+      let outputs = try binding.rowsLeading(runner.run(binding.inputs(range)))
       try score.add(try firstOutput(outputs), rows: range)
       try meter.advance(to: Double(range.upperBound) / Double(binding.rows))
     }
     return score.result
   }
 
-  /// How `candidate` differs from `reference` on `dataset`, and how well each fits the labels.
-  /// - Parameter metric: needs labels when it is a task metric; nil for accuracy where the labels allow it, else
-  ///   agreement.
+  /// The same for a reference that is asked once.
   static func compare(
     _ reference: ModelRunner, _ candidate: ModelRunner, _ dataset: Dataset, metric: Metric?,
     _ meter: ProgressMeter
   ) throws(CompressionError) -> PairedEvaluation {
-    let binding = try DatasetBinding(dataset, reference.program.inputs)
+    try compare(ReferenceOutputs(reference, dataset), candidate, metric: metric, meter)
+  }
+
+  /// How `candidate` differs from the original, and how well each fits the labels.
+  /// - Parameters:
+  ///   - metric: needs labels when it is a task metric; nil for accuracy where the labels allow it, else agreement,
+  ///     and the cosine for outputs that decide nothing.
+  ///   - rows: of the samples, from the start; nil for all.
+  static func compare(
+    _ reference: ReferenceOutputs, _ candidate: ModelRunner, metric: Metric?, rows: Int? = nil,
+    _ meter: ProgressMeter
+  ) throws(CompressionError) -> PairedEvaluation {
+    let dataset = reference.dataset
     var scores: (before: TaskScore, after: TaskScore)?
-    let task = metric ?? (dataset.classLabels == nil ? .agreement : .accuracy)
-    if task.needsLabels { scores = (try TaskScore(task, dataset), try TaskScore(task, dataset)) }
+    let natural: Metric = dataset.classLabels == nil ? .agreement : .accuracy
+    if (metric ?? natural).needsLabels {
+      let task = metric ?? natural
+      scores = (try TaskScore(task, dataset), try TaskScore(task, dataset))
+    }
     var comparison = OutputComparison()
-    for range in binding.batches(of: rowsPerCall) {
-      let inputs = try binding.inputs(range)
-      let before = try reference.run(inputs)
-      let after = try candidate.run(inputs)
+    let wanted = min(rows ?? dataset.rows, dataset.rows)
+    for (batch, range) in reference.batches.enumerated() where range.lowerBound < wanted {
+      let inputs = try reference.binding.inputs(range)
+      let before = try reference.outputs(batch, inputs)
+      let after =
+        candidate === reference.runner ? before : try reference.binding.rowsLeading(candidate.run(inputs))
       comparison.add(before, after, rows: range)
       try scores?.before.add(try firstOutput(before), rows: range)
       try scores?.after.add(try firstOutput(after), rows: range)
-      try meter.advance(to: Double(range.upperBound) / Double(binding.rows))
+      try meter.advance(to: Double(range.upperBound) / Double(wanted))
     }
-    return PairedEvaluation(task, comparison.result, scores)
+    let result = comparison.result
+    let task = metric ?? (natural == .agreement && result.agreement == nil ? .cosine : natural)
+    return PairedEvaluation(task, result, scores)
   }
 
   private static func firstOutput(_ outputs: [Tensor]) throws(CompressionError) -> Tensor {
@@ -100,12 +118,15 @@ struct PairedEvaluation {
     }
   }
 
-  /// How much worse the metric got; negative when it got better, nil when it cannot be said.
+  /// How much worse the metric got; negative when it got better, nil when it cannot be said. An SQNR counts as the
+  /// noise's part of the signal, by amplitude.
   var drop: Double? {
-    guard let after = after.value else {
-      // An SQNR without a value is infinite: nothing was lost.
-      return comparison.isIdentical ? 0 : nil
-    }
+    // An SQNR without a value is infinite: nothing was lost.
+    if comparison.isIdentical { return 0 }
+    guard let after = after.value else { return nil }
+    // Sequences that are read alike are alike, wherever their symbols begin.
+    if self.after.name == .agreement, let read = comparison.sequenceAgreement { return 1 - max(after, read) }
+    if self.after.name == .sqnr { return pow(10, -after / 20) }
     guard let before = before.value else { return nil }
     return self.after.name.higherIsBetter ? before - after : after - before
   }

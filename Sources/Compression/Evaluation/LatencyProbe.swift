@@ -3,16 +3,17 @@ import Tensors
 /// Times two models against each other: calls alternate, so that a machine that gets slower or faster meanwhile
 /// does so for both.
 enum LatencyProbe {
-  static let batches = [1, 8, 32]
   private static let warmUpRuns = 3
   private static let fewestRuns = 20
   private static let mostRuns = 300
-  /// For one batch size, both models together.
-  private static let budget = Duration.seconds(1)
 
+  /// - Parameters:
+  ///   - batches: rows of a call; models with a fixed batch, or none, are timed with theirs.
+  ///   - seconds: for one batch size, both models together.
   /// - Returns: for each batch size the latency of `a` and of `b`.
   static func compare(
-    _ a: ModelRunner, _ b: ModelRunner, _ samples: DatasetBinding, _ meter: ProgressMeter
+    _ a: ModelRunner, _ b: ModelRunner, _ samples: DatasetBinding, batches: [Int], seconds: Double = 1,
+    _ meter: ProgressMeter
   ) throws(CompressionError) -> [(a: Latency, b: Latency)] {
     var results: [(a: Latency, b: Latency)] = []
     let sizes = samples.batching == .open ? batches : [Self.rows(samples)]
@@ -24,7 +25,9 @@ enum LatencyProbe {
       try b.execute()
       results.append(
         try a.withoutInterruption { () throws(CompressionError) in
-          try b.withoutInterruption { () throws(CompressionError) in try time(a, b, size, meter) }
+          try b.withoutInterruption { () throws(CompressionError) in
+            try time(a, b, size, .seconds(seconds), meter)
+          }
         })
       try meter.advance(to: Double(position + 1) / Double(sizes.count))
     }
@@ -36,7 +39,7 @@ enum LatencyProbe {
   }
 
   private static func time(
-    _ a: ModelRunner, _ b: ModelRunner, _ batch: Int, _ meter: ProgressMeter
+    _ a: ModelRunner, _ b: ModelRunner, _ batch: Int, _ budget: Duration, _ meter: ProgressMeter
   ) throws(CompressionError) -> (a: Latency, b: Latency) {
     let clock = ContinuousClock()
     var (timesA, timesB): ([Double], [Double]) = ([], [])

@@ -19,7 +19,8 @@ struct LayerComparison {
   init(
     _ before: Model, _ after: Model, _ ledger: LayerLedger, _ samples: Dataset, _ resources: Resources
   ) throws(CompressionError) {
-    let layers = LayerScan(before).layers
+    // Values of bodies cannot be observed together: a branch that is not taken has none.
+    let layers = LayerScan(before).layers.filter { $0.path.steps.isEmpty }
     let names = ledger.outputNames
     let layerByName = Dictionary(
       layers.map { (before.graph[$0.output].name, $0) }, uniquingKeysWith: { first, _ in first })

@@ -11,7 +11,11 @@ struct OutputComparison {
   private var isIdentical = true
   private var error = SignalError()
   private var hasScores = true
+  /// Positions of all rows.
+  private var decisions = 0
   private var agreeing = 0
+  private var equalRows = 0
+  private var sequences = SequenceAgreement()
   private var divergences: [Double] = []
   private var changed: [Int] = []
 
@@ -24,19 +28,25 @@ struct OutputComparison {
     }
     guard let first = reference.first, let second = candidate.first,
       let before = ClassScores(first, rows: rows.count), let after = ClassScores(second, rows: rows.count),
-      before.classes == after.classes
+      before.classes == after.classes, before.positions == after.positions
     else {
       hasScores = false
       return
     }
+    sequences.add(before.decisions, after.decisions)
     for row in 0..<rows.count {
-      if before.argmax(row) == after.argmax(row) {
-        agreeing += 1
+      var isEqual = true
+      for place in row * before.positions..<(row + 1) * before.positions {
+        decisions += 1
+        if before.argmax(place) == after.argmax(place) { agreeing += 1 } else { isEqual = false }
+        let (p, q) = (before.logProbabilities(place), after.logProbabilities(place))
+        divergences.append(max(0, zip(p, q).reduce(0) { $0 + exp($1.0) * ($1.0 - $1.1) }))
+      }
+      if isEqual {
+        equalRows += 1
       } else if changed.count < Self.listedChanges {
         changed.append(rows.lowerBound + row)
       }
-      let (p, q) = (before.logSoftmax(row), after.logSoftmax(row))
-      divergences.append(max(0, zip(p, q).reduce(0) { $0 + exp($1.0) * ($1.0 - $1.1) }))
     }
   }
 
@@ -44,15 +54,17 @@ struct OutputComparison {
     let sorted = divergences.sorted()
     let p99 = sorted.isEmpty ? nil : sorted[min(sorted.count - 1, Int(Double(sorted.count) * 0.99))]
     let mean = divergences.reduce(0, +) / Double(max(divergences.count, 1))
-    let isScored = hasScores && samples > 0
+    let isScored = hasScores && decisions > 0
     return Comparison(
       samples: samples, isIdentical: isIdentical,
-      agreement: isScored ? Double(agreeing) / Double(samples) : nil,
+      agreement: isScored ? Double(agreeing) / Double(decisions) : nil,
       klMean: isScored ? finite(mean) : nil, klP99: isScored ? p99.flatMap(finite) : nil,
       sqnr: finite(error.decibels),
       cosine: finite(error.cosine) ?? 0, rmse: finite(error.rootMeanSquare) ?? .greatestFiniteMagnitude,
       maximumError: finite(error.maximum) ?? .greatestFiniteMagnitude, wrongToRight: nil, rightToWrong: nil,
-      mcnemarP: nil, changedSamples: isScored ? changed : [])
+      mcnemarP: nil, changedSamples: isScored ? changed : [],
+      rowAgreement: isScored && decisions > samples ? Double(equalRows) / Double(samples) : nil,
+      sequenceAgreement: isScored ? sequences.value : nil)
   }
 
   private func finite(_ value: Double) -> Double? { value.isFinite ? value : nil }
@@ -66,7 +78,7 @@ extension Comparison {
     case .kl: klMean
     case .sqnr: sqnr
     case .cosine: cosine
-    case .accuracy, .top5, .rmse, .mae: nil
+    case .accuracy, .top5, .rmse, .mae, .f1, .auroc, .r2, .perplexity: nil
     }
   }
 }

@@ -44,7 +44,7 @@ public struct CompressionOutput: Sendable {
 /// How far a compression is.
 public struct CompressionProgress: Sendable, Equatable {
   public enum Stage: String, Sendable, CaseIterable {
-    case normalize, calibrate, compress, evaluate, measure
+    case normalize, search, calibrate, compress, evaluate, measure
   }
 
   public var stage: Stage

@@ -53,12 +53,21 @@ struct LayerLedger {
 
   /// Notes that a step changed `layer`'s weight into `effective`, stored in `bytes` bytes. A weight of another shape
   /// is what is left of the layer.
-  mutating func record(_ layer: WeightLayer, _ graph: Graph, method: String, effective: Tensor, bytes: Int) {
+  /// - Parameter clipped: the fraction of the weights that lay outside what the stored form can say.
+  mutating func record(
+    _ layer: WeightLayer, _ graph: Graph, method: String, effective: Tensor, bytes: Int,
+    clipped: Double? = nil
+  ) {
     let output = layer.key(in: graph).text
     let key = owners[output] ?? output
     guard var entry = entries[key], let original = entry.original else { return }
     entry.isMentioned = true
     if entry.report.methods.last != method { entry.report.methods.append(method) }
+    if let clipped { entry.report.clippedFraction = clipped }
+    if let pair = Self.histograms(original, effective) {
+      entry.report.histogramBefore = pair.before
+      entry.report.histogramAfter = pair.after
+    }
     if entry.parts.isEmpty && effective.shape == original.shape {
       entry.report.bytesAfter = bytes
       entry.report.sparsity = Self.sparsity(of: effective)
@@ -84,6 +93,10 @@ struct LayerLedger {
     guard var entry = entries[key], let original = entry.original else { return }
     entry.isMentioned = true
     entry.report.methods.append(method)
+    if let pair = Self.histograms(original, effective) {
+      entry.report.histogramBefore = pair.before
+      entry.report.histogramAfter = pair.after
+    }
     // What is measured is the whole layer, of which a part that is split again is not all.
     let isWhole = entry.parts.count <= 1 && effective.shape == original.shape
     entry.report.weightSQNR = isWhole ? Self.sqnr(original, effective) : nil
@@ -202,6 +215,12 @@ struct LayerLedger {
 
   fileprivate static func zeros(in weights: Tensor) -> Int {
     weights.withElements(Float.self) { $0.reduce(0) { $0 + ($1 == 0 ? 1 : 0) } }
+  }
+
+  private static func histograms(
+    _ original: Tensor, _ effective: Tensor
+  ) -> (before: WeightHistogram, after: WeightHistogram)? {
+    WeightHistogram.pair(before: original.array(of: Float.self), after: effective.array(of: Float.self))
   }
 
   private static func sqnr(_ original: Tensor, _ changed: Tensor) -> Double? {

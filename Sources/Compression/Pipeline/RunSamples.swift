@@ -1,4 +1,5 @@
 import Engine
+import GraphIR
 
 /// The samples that a result is judged and timed on: the best that there are.
 struct RunSamples {
@@ -10,9 +11,13 @@ struct RunSamples {
   /// True when the samples were given for judging.
   var judges: Bool
 
-  /// - Throws: `CompressionError.dataset` when what was given does not fit the model.
-  init(_ input: CompressionInput, _ calibration: Dataset?, _ program: Program) throws(CompressionError) {
+  /// - Parameter original: `input.model`, compiled.
+  /// - Throws: `CompressionError.dataset` when what was given does not fit the model; `.cancelled`.
+  init(
+    _ input: CompressionInput, _ calibration: Dataset?, _ original: ModelRunner
+  ) throws(CompressionError) {
     judges = false
+    let program = original.program
     if let evaluation = input.evaluation {
       dataset = try evaluation.prefix(input.recipe.evaluation?.samples ?? evaluation.rows)
       evidence = evaluation.labels == nil ? .unlabelled : .labels
@@ -21,10 +26,11 @@ struct RunSamples {
       dataset = calibration
       evidence = .unlabelled
       notes.append("No evaluation data: outputs are compared on the calibration data.")
-    } else if let synthetic = SyntheticSamples.dataset(for: program.inputs) {
-      dataset = synthetic
+    } else if let made = try SyntheticSamples(input.model, original) {
+      dataset = made.dataset
       evidence = .synthetic
-      notes.append("No data: the comparison and the latency rest on made-up inputs.")
+      let extents = made.extent.map { ", open extents taken as \($0)" } ?? ""
+      notes.append("No data: the comparison and the latency rest on made-up inputs\(extents).")
     } else {
       evidence = .none
       notes.append(
@@ -33,4 +39,7 @@ struct RunSamples {
     if let dataset { binding = try DatasetBinding(dataset, program.inputs) }
     if let calibration { _ = try DatasetBinding(calibration, program.inputs) }
   }
+
+  /// True when data say how good a result is.
+  var areReal: Bool { evidence == .labels || evidence == .unlabelled }
 }

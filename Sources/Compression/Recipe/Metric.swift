@@ -16,11 +16,19 @@ public enum Metric: String, Sendable, Codable, CaseIterable {
   case rmse
   /// Mean absolute error against the labels.
   case mae
+  /// The harmonic mean of precision and recall: of class 1 where labels are 0 and 1, else the mean over the classes.
+  case f1
+  /// The area under the ROC curve, the mean over the classes against the rest.
+  case auroc
+  /// The coefficient of determination against the labels.
+  case r2
+  /// e to the mean of −log softmax(scores)[label] over the positions; negative labels do not count.
+  case perplexity
 
   /// True when the metric compares with labels, false when it compares with a reference model.
   public var needsLabels: Bool {
     switch self {
-    case .accuracy, .top5, .rmse, .mae: true
+    case .accuracy, .top5, .rmse, .mae, .f1, .auroc, .r2, .perplexity: true
     case .agreement, .kl, .sqnr, .cosine: false
     }
   }
@@ -30,8 +38,8 @@ public enum Metric: String, Sendable, Codable, CaseIterable {
 
   public var higherIsBetter: Bool {
     switch self {
-    case .accuracy, .top5, .agreement, .sqnr, .cosine: true
-    case .kl, .rmse, .mae: false
+    case .accuracy, .top5, .agreement, .sqnr, .cosine, .f1, .auroc, .r2: true
+    case .kl, .rmse, .mae, .perplexity: false
     }
   }
 }

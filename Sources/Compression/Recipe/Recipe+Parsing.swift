@@ -43,7 +43,6 @@ extension Recipe {
       allowed: [
         "steps", "preset", "calibration", "evaluation", "constraints", "search", "storage", "label", "serve",
       ])
-    try members.refuse(["search"], because: "choosing steps by measurement; name steps or a preset")
     let preset = try members.choice("preset", Preset.self)
     var steps: [Step] = []
     if let value = members.value("steps") {

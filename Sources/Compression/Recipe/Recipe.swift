@@ -17,13 +17,13 @@ public struct Recipe: Sendable, Equatable {
   public var storage = StoragePolicy.auto
 
   public enum Preset: String, Sendable, CaseIterable {
-    /// Dynamic int8: needs no data.
+    /// int8 with ranges measured at every inference; needs no data.
     case safe
-    /// Static int8 where calibration data are given, dynamic int8 elsewhere.
+    /// Static int8 where calibration data are given, as `safe` elsewhere.
     case balanced
-    /// As `balanced`; convolutions need calibration data to get faster.
+    /// As `balanced`, and smaller where that costs little.
     case fast
-    /// Weights to int8, activations in float: the smallest file with the least risk.
+    /// The smallest weights with float activations.
     case small
     /// Measures and changes nothing.
     case audit
@@ -118,17 +118,9 @@ public struct Recipe: Sendable, Equatable {
     self.serve = .whenPassed
   }
 
-  /// The steps to take. Presets and members that were left open depend on whether calibration data are given.
-  public func resolvedSteps(hasCalibration: Bool) -> [Step] {
-    let open: [Step] =
-      switch preset {
-      case nil: steps
-      case .safe: [.quantize(QuantizeStep(activations: .dynamic))]
-      case .balanced, .fast: [.quantize(QuantizeStep(activations: nil))]
-      case .small: [.quantize(QuantizeStep(activations: QuantizeStep.Activations.none))]
-      case .audit: []
-      }
-    return open.map { step in
+  /// The given steps, with the members that were left open decided by whether calibration data are given.
+  func resolvedSteps(hasCalibration: Bool) -> [Step] {
+    steps.map { step in
       if case .quantize(let quantize) = step {
         return .quantize(quantize.resolved(hasCalibration: hasCalibration))
       }
@@ -141,7 +133,7 @@ public struct Recipe: Sendable, Equatable {
     if let label { return label }
     if preset == .audit { return "audit" }
     if search != nil { return "searched" }
-    let parts = resolvedSteps(hasCalibration: false).map(\.payload.label)
-    return parts.joined(separator: "-")
+    if let preset { return preset == .small ? "small" : "int8" }
+    return steps.map(\.payload.label).joined(separator: "-")
   }
 }

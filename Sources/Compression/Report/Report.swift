@@ -196,6 +196,11 @@ public struct Comparison: Codable, Sendable, Equatable {
   public var mcnemarP: Double?
   /// The first samples whose argmax changed.
   public var changedSamples: [Int]
+  /// The fraction of samples that are equal in every position; nil where a sample has one decision.
+  public var rowAgreement: Double?
+  /// 1 less the edits by symbol, where positions are read as by connectionist temporal classification: without
+  /// repetitions and class 0. Nil for other outputs.
+  public var sequenceAgreement: Double?
 
   enum CodingKeys: String, CodingKey {
     case samples
@@ -210,6 +215,8 @@ public struct Comparison: Codable, Sendable, Equatable {
     case rightToWrong = "right_to_wrong"
     case mcnemarP = "mcnemar_p"
     case changedSamples = "changed_samples"
+    case rowAgreement = "row_agreement"
+    case sequenceAgreement = "sequence_agreement"
   }
 }
 

@@ -4,7 +4,7 @@ import Glibc
 /// Gathers what was measured and draws the conclusions.
 struct ReportDraft {
   var input: CompressionInput
-  var steps: [Recipe.Step]
+  var choice: StepChoice
   var before: Measurements
   var after: Measurements
   var samples: RunSamples
@@ -15,15 +15,13 @@ struct ReportDraft {
 
   /// A result counts as faster from here on: less than this is noise.
   private static let leastSpeedup = 1.02
-  /// What preset `safe` promises where there are samples.
-  private static let safeAgreement = 0.995
 
   init(
-    input: CompressionInput, steps: [Recipe.Step], before: Measurements, after: Measurements,
+    input: CompressionInput, choice: StepChoice, before: Measurements, after: Measurements,
     samples: RunSamples
   ) {
     self.input = input
-    self.steps = steps
+    self.choice = choice
     self.before = before
     self.after = after
     self.samples = samples
@@ -35,10 +33,11 @@ struct ReportDraft {
     let reasons = obstacles(constraints, ledger)
     var report = Report(
       verdict: "", passed: passed, promote: reasons.isEmpty, reasons: reasons, recipe: input.recipe,
-      steps: steps.map(ReportedStep.init), label: input.recipe.resolvedLabel,
+      steps: choice.steps.map(ReportedStep.init), label: input.recipe.resolvedLabel,
       parentSHA256: input.sourceSHA256, before: before, after: after, speedup: speedup, sizeRatio: sizeRatio,
       comparison: paired?.comparison, constraints: constraints, layers: layerReports(ledger),
-      evidence: samples.evidence, notes: samples.notes, isa: CPU.isa, threads: input.threads, seconds: 0)
+      evidence: samples.evidence, notes: samples.notes + choice.notes, isa: CPU.isa, threads: input.threads,
+      seconds: 0)
     report.before.latency = latency.map(\.a)
     report.after.latency = latency.map(\.b)
     report.before.metric = paired?.before
@@ -49,6 +48,8 @@ struct ReportDraft {
       report.after.macs = layers.macs
       report.after.effectiveMACs = layers.effectiveMACs
     }
+    report.search = choice.search
+    report.sensitivity = choice.sensitivities
     report.verdict = Verdict.text(report)
     return report
   }
@@ -58,6 +59,11 @@ struct ReportDraft {
     if latency.isEmpty { return nil }
     let sum = latency.reduce(0) { $0 + log($1.a.p50Microseconds / max($1.b.p50Microseconds, 1e-3)) }
     return exp(sum / Double(latency.count))
+  }
+
+  /// p50 after, in microseconds.
+  private var smallestBatch: Double? {
+    latency.map(\.b).min { $0.batch < $1.batch }?.p50Microseconds
   }
 
   private var sizeRatio: Double { Double(after.fileBytes) / Double(max(before.fileBytes, 1)) }
@@ -72,23 +78,26 @@ struct ReportDraft {
         ConstraintResult(
           name: name, limit: limit, actual: actual, met: actual.map { isMet($0, limit) } ?? false))
     }
-    check("max_drop", wanted.maxDrop, paired?.drop) { $0 <= $1 + 1e-9 }
+    check("max_drop", wanted.maxDrop ?? promisedDrop, paired?.drop) { $0 <= $1 + 1e-9 }
     check("min_speedup", wanted.minSpeedup, speedup) { $0 >= $1 }
-    check("min_agreement", minimumAgreement, paired?.comparison.agreement) { $0 >= $1 - 1e-9 }
+    check("min_agreement", wanted.minAgreement, paired?.comparison.agreement) { $0 >= $1 - 1e-9 }
     check("max_size_ratio", wanted.maxSizeRatio, sizeRatio) { $0 <= $1 + 1e-9 }
+    check("size_max", wanted.sizeMax.map(Double.init), Double(after.fileBytes)) { $0 <= $1 }
+    check("latency_max", wanted.latencyMax, smallestBatch.map { $0 / 1e3 }) { $0 <= $1 }
+    check("memory_max", wanted.memoryMax.map(Double.init), after.residentBytes.map(Double.init)) { $0 <= $1 }
     return results
   }
 
-  private var minimumAgreement: Double? {
-    if let wanted = input.recipe.constraints.minAgreement { return wanted }
-    let isJudged = samples.evidence == .labels || samples.evidence == .unlabelled
-    let hasClasses = paired?.comparison.agreement != nil
-    return input.recipe.preset == .safe && isJudged && hasClasses ? Self.safeAgreement : nil
+  /// What a preset promises where data say how much is lost.
+  private var promisedDrop: Double? {
+    guard samples.areReal, let promise = input.recipe.preset?.promise else { return nil }
+    return input.recipe.constraints.minAgreement == nil ? paired?.before.share(promise) : nil
   }
 
   /// Why the result may not become the default version; empty when it may.
   private func obstacles(_ constraints: [ConstraintResult], _ ledger: LayerLedger) -> [String] {
-    if steps.isEmpty { return ["preset audit measures and changes nothing"] }
+    if input.recipe.preset == .audit { return ["preset audit measures and changes nothing"] }
+    if choice.steps.isEmpty { return ["no candidate kept every limit: the model was left as it is"] }
     var reasons = constraints.filter { !$0.met }.map { constraint in
       let actual = constraint.actual.map { "is \(Verdict.short($0))" } ?? "could not be measured"
       return "\(constraint.name) \(Verdict.short(constraint.limit)) is not met: it \(actual)"
@@ -102,6 +111,7 @@ struct ReportDraft {
   private func layerReports(_ ledger: LayerLedger) -> [LayerReport] {
     ledger.reports { output, report in
       report.outputSQNR = layers?.sqnr[output]
+      report.decision = choice.decisions[report.name]
       // Nodes that stand for a layer are named after it: `fc1`, `fc1/cast` …
       let own = kernels.keys.filter { $0 == report.name || $0.hasPrefix("\(report.name)/") }.sorted()
       var seen: Set<String> = []

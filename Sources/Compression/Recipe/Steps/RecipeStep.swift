@@ -52,10 +52,17 @@ extension Recipe.Step {
 
   var json: JSONValue { .object([type(of: payload).name: payload.json]) }
 
+  /// False for what a recipe cannot ask for in this version.
+  var isSupported: Bool { (try? Recipe.Step(json, path: "step")) != nil }
+
   /// The same for these layers and no others.
   func selecting(_ layers: [String]) -> Recipe.Step {
     var selection = LayerSelection()
     selection.layers = layers
+    return with(selection)
+  }
+
+  func with(_ selection: LayerSelection) -> Recipe.Step {
     switch self {
     case .prune(var step):
       step.selection = selection

@@ -1,0 +1,46 @@
+import GraphIR
+import Tensors
+
+/// Which kinds of layers a model has: what a preset and a search decide by.
+struct ModelFacts: Sendable, Equatable {
+  var hasConvolutions = false
+  /// Matrices that activations are multiplied with, which the methods can work on.
+  var hasProducts = false
+  /// Tables that indices look up, as embeddings.
+  var hasTables = false
+  /// Products of two values that are computed, as of queries and keys.
+  var hasAttention = false
+  /// LSTM, GRU or RNN.
+  var hasRecurrence = false
+
+  /// Names of the layers that multiply with a matrix.
+  var products: [String] = []
+
+  init(_ model: Model) {
+    count(model.graph)
+    for layer in LayerScan(model).layers {
+      switch layer.kind {
+      case .matMul, .gemm: products.append(layer.name)
+      default: continue
+      }
+    }
+    hasProducts = !products.isEmpty
+  }
+
+  private mutating func count(_ graph: Graph) {
+    for node in graph.nodes {
+      for subgraph in node.subgraphs { count(subgraph) }
+      switch node.op {
+      case "Conv", "ConvTranspose": hasConvolutions = true
+      case "LSTM", "GRU", "RNN": hasRecurrence = true
+      case "MatMul", "Gemm":
+        let hasWeight = node.inputs.prefix(2).contains { graph.constant($0) != nil }
+        hasAttention = hasAttention || !hasWeight
+      case "Gather":
+        let table = node.inputs.first.flatMap { graph.constant($0) }
+        if let table, table.type == .float32, table.shape.rank == 2 { hasTables = true }
+      default: break
+      }
+    }
+  }
+}

@@ -1,0 +1,137 @@
+import GraphIR
+import Tensors
+
+/// Carries out a preset, and takes layers back until the result keeps the preset's promise.
+///
+/// Bold steps are tried first. Where they lose too much, the layers that add most noise for what they save are left to
+/// the careful steps, twice as many at every try; then the careful steps are taken for all layers, and at the end the
+/// model stays as it is.
+struct PresetRun {
+  /// Whole models that are judged at most.
+  private static let mostTrials = 6
+
+  struct Outcome {
+    var steps: [Recipe.Step] = []
+    var notes: [String] = []
+    /// By layer, for people.
+    var decisions: [String: String] = [:]
+  }
+
+  private let judge: ModelJudge
+  private let levels: [[Recipe.Step]]
+  /// Nil: whatever can be built is good enough.
+  private let goal: SearchGoal?
+  private var trials = 0
+  private var outcome = Outcome()
+
+  init(_ judge: ModelJudge, _ levels: [[Recipe.Step]], goal: SearchGoal?) {
+    self.judge = judge
+    self.levels = levels
+    self.goal = goal
+  }
+
+  /// - Throws: `CompressionError.cancelled`; a candidate that fails is left for the next one.
+  mutating func run() throws(CompressionError) -> Outcome {
+    for (index, level) in levels.enumerated() {
+      // Only the last but one is worth saving in parts: what is bolder is for models that can bear it as a whole.
+      let isBoldest = index < levels.count - 2
+      let isLast = index == levels.count - 1
+      // A trial is left for each of the levels that follow.
+      let most = isBoldest ? 1 : Self.mostTrials - (levels.count - 1 - index)
+      if let steps = try attempt(level, next: isLast ? [] : levels[index + 1], most) {
+        outcome.steps = steps
+        return outcome
+      }
+    }
+    outcome.notes.append("No candidate of the preset was good enough: the model was left as it is.")
+    return outcome
+  }
+
+  /// - Parameter next: what layers that are taken back are left to.
+  private mutating func attempt(
+    _ level: [Recipe.Step], next: [Recipe.Step], _ most: Int
+  ) throws(CompressionError) -> [Recipe.Step]? {
+    guard try isGood(level) else {
+      guard goal != nil, judge.last?.steps == level else { return nil }
+      var order = try noisiest()
+      var back: [String] = []
+      var count = max(1, order.count / 32)
+      while trials < most, order.count > count {
+        back += order.prefix(count)
+        order.removeFirst(count)
+        count *= 2
+        let steps = Self.leaving(back, level, to: next)
+        if try isGood(steps) {
+          for name in back {
+            outcome.decisions[name] = "taken back: it added the most noise for what it saves"
+          }
+          outcome.notes.append(
+            "\(back.count) of \(back.count + order.count) layers were taken back, as the preset lost too much: "
+              + back.prefix(20).joined(separator: ", ") + (back.count > 20 ? " …" : "") + ".")
+          return steps
+        }
+      }
+      return nil
+    }
+    return level
+  }
+
+  private mutating func isGood(_ steps: [Recipe.Step]) throws(CompressionError) -> Bool {
+    trials += 1
+    do {
+      guard let goal else {
+        _ = try judge.build(steps)
+        return true
+      }
+      let quality = try judge.judge(steps, rows: nil).quality
+      if goal.isMet(by: quality) { return true }
+      outcome.notes.append(
+        "Candidate \(trials) of the preset loses too much: \(Verdict.short(quality.loss)) of "
+          + "\(quality.metric.name.rawValue).")
+    } catch .cancelled {
+      throw .cancelled
+    } catch {
+      outcome.notes.append("Candidate \(trials) was left out: \(error.description).")
+    }
+    return false
+  }
+
+  /// Names of the layers that the last candidate changed, those that add most noise for what they save first.
+  private func noisiest() throws(CompressionError) -> [String] {
+    guard let candidate = judge.last, let samples = judge.evaluator?.reference.dataset else { return [] }
+    let comparison = try LayerComparison(
+      judge.reference, candidate.model, candidate.ledger, samples, judge.resources)
+    let layers = LayerScan(judge.reference).layers
+    let noise = LayerNoise.added(comparison.sqnr, layers, in: judge.reference.graph)
+    let counter = MultiplyCount(judge.reference)
+    let changed = Set(candidate.ledger.reports({ _, _ in }).filter { !$0.methods.isEmpty }.map(\.name))
+    var scores: [(name: String, score: Double)] = []
+    for (layer, noise) in zip(layers, noise) where changed.contains(layer.name) {
+      let isInner = !layer.path.steps.isEmpty
+      let count = isInner ? nil : counter.perSample(layer, in: judge.reference.graph)
+      let saved = count ?? layer.weights.elementCount
+      let score = noise / Double(max(saved, 1)).squareRoot()
+      if let place = scores.firstIndex(where: { $0.name == layer.name }) {
+        scores[place].score += score
+      } else {
+        scores.append((layer.name, score))
+      }
+    }
+    // Sorting is stable: equal scores keep the order of the graph.
+    return scores.sorted { $0.score > $1.score }.map(\.name)
+  }
+
+  /// The steps without the layers `names`, which are left to `next`.
+  static func leaving(_ names: [String], _ steps: [Recipe.Step], to next: [Recipe.Step]) -> [Recipe.Step] {
+    let rest = steps.filter { !next.contains($0) }
+    return rest.map { $0.excluding(names) } + next
+  }
+}
+
+extension Recipe.Step {
+  fileprivate func excluding(_ names: [String]) -> Recipe.Step {
+    var selection = payload.selection
+    selection.exclude += names
+    return with(selection)
+  }
+}
