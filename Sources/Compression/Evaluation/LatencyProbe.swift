@@ -5,6 +5,8 @@ import Tensors
 enum LatencyProbe {
   private static let warmUpRuns = 3
   private static let fewestRuns = 20
+  /// Of calls so slow that 20 would take several times the budget.
+  private static let fewestSlowRuns = 5
   private static let mostRuns = 300
 
   /// - Parameters:
@@ -49,7 +51,9 @@ enum LatencyProbe {
     }
     let start = clock.now
     while timesA.count < mostRuns {
-      if timesA.count >= fewestRuns && clock.now - start > budget { break }
+      let elapsed = clock.now - start
+      if timesA.count >= fewestRuns && elapsed > budget { break }
+      if timesA.count >= fewestSlowRuns && elapsed > budget * 3 { break }
       timesA.append(try microseconds(a, clock))
       timesB.append(try microseconds(b, clock))
       try meter.tick()
