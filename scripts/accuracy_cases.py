@@ -34,7 +34,9 @@ def gptq(form):
 # Name, steps, and the percentage of right answers that the MLP must keep.
 RECIPES = [
     ("int8 dynamic", [quantize(activations="dynamic")], 98.05),
+    ("int8 dynamic row", [quantize(activations="dynamic", activation_scale="row")], None),
     ("int8 static", [quantize(activations="static")], 98.05),
+    ("equalize and int8 static", [{"equalize": {}}, quantize(activations="static")], None),
     ("int8 weights", weights("int8"), 98.05),
     ("uint8 static", [quantize(weights="uint8", activations="static")], None),
     ("int4 gptq groups of 32", weights("int4", method="gptq", granularity="group", group=32), 98.05),
@@ -53,6 +55,7 @@ RECIPES = [
     ("fp8", weights("fp8"), None),
     ("magnitude 50 %", prune(0.5), None),
     ("wanda 50 %", prune(0.5, method="wanda"), None),
+    ("stability 50 %", prune(0.5, method="stability"), None),
     ("obs 50 %", prune(0.5, method="obs"), 97.7),
     ("obs 70 %", prune(0.7, method="obs"), 97.6),
     ("obs 80 %", prune(0.8, method="obs"), 95),

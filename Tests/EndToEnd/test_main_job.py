@@ -96,6 +96,16 @@ def test_report_is_a_page_for_browsers(server, uploaded):
         assert server.get(path).headers["content-type"] == "application/json"
 
 
+def test_models_are_merged(server, uploaded, test_set):
+    """Half of the way from a model to itself is the model; a name that is none is refused."""
+    compress(server, uploaded, recipe({"merge": {"model": f"{uploaded}/1", "alpha": 0.5}}))
+    before, after = (server.infer(uploaded, test_set["pixels"], version=v) for v in (1, 2))
+    np.testing.assert_allclose(after, before, rtol=1e-4, atol=1e-4)
+    for name, status in (("nobody", 404), ("digits/99", 404), ("../digits", 400)):
+        reply = server.post(f"/v2/models/{uploaded}/compress", {"steps": [{"merge": {"model": name}}]})
+        assert reply.status == status, reply.body
+
+
 def test_compressed_cnn_agrees(server, test_set, tmp_path):
     name = "cnn-static"
     assert server.put(f"/v2/repository/models/{name}", CNN).status == 201

@@ -247,6 +247,34 @@ private let succeed = #"cp "$input" "$output"; echo '{"promote":true,"verdict":"
     core.stop()
   }
 
+  @Test func otherModelsReachTheJobByTheirPaths() throws {
+    let rig = JobRig(#"echo "$all" > ../../../seen; "# + succeed)
+    let core = try rig.started()
+    _ = try CoreRig.upload(core, "n")
+    let recipe = try Recipe.parse(
+      Array(#"{"steps":[{"merge":{"model":"n/1"}},{"merge":{"model":"n"}},{"merge":{"model":"n/1"}}]}"#.utf8))
+    let job = try JobRig.finished(core, try core.jobs.compress("m", recipe: recipe).id)
+    #expect(job.state == .done)
+    let arguments = try String(contentsOfFile: rig.rig.directory.path + "/seen", encoding: .utf8)
+    let path = rig.rig.directory.path + "/models/n/1/model.onnx"
+    #expect(arguments.contains("--other n/1=\(path) --other n=\(path) --memory-limit"))
+    core.stop()
+  }
+
+  /// What a merge step names is a model's name and nothing else.
+  @Test(arguments: [
+    ("x", ServingError.modelNotFound(name: "x")), ("m/7", .versionNotFound(name: "m", version: 7)),
+    ("../m", .invalidName("..")), ("m/../m", .invalidName("../m")), ("m/", .invalidName("")),
+    ("/etc/passwd", .invalidName("")), ("m/1/..", .invalidName("1/..")), ("", .invalidName("")),
+  ]) func otherModelsAreRefused(name: String, error: ServingError) throws {
+    let rig = JobRig(succeed)
+    let core = try rig.started()
+    let recipe = Recipe(steps: [.merge(MergeStep(model: name))])
+    #expect(throws: error) { try core.jobs.compress("m", recipe: recipe) }
+    #expect(try core.jobs.store.list().isEmpty)
+    core.stop()
+  }
+
   @Test func datasetsReachTheJob() throws {
     let rig = JobRig(#"[ -s "$calibration" ] || exit 9; "# + succeed)
     let core = try rig.started()

@@ -74,5 +74,21 @@ struct GraphEditor {
     } catch {
       throw .model("\(error)")
     }
+    model[graph: path].makeNodeNamesUnique()
+  }
+}
+
+extension Graph {
+  /// Numbers the nodes whose name an earlier one has: onnxruntime refuses a graph with two nodes of one name.
+  mutating func makeNodeNamesUnique() {
+    var taken = Set(nodes.map(\.name))
+    var seen: Set<String> = []
+    for index in nodes.indices {
+      let name = nodes[index].name
+      if name.isEmpty || seen.insert(name).inserted { continue }
+      var number = 2
+      while !taken.insert("\(name)_\(number)").inserted { number += 1 }
+      nodes[index].name = "\(name)_\(number)"
+    }
   }
 }
