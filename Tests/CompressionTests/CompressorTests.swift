@@ -41,6 +41,11 @@ import Testing
     #expect(report.label == "pruned50-int8")
     let keys = output.model.metadata.map(\.key)
     #expect(keys == ["adze.recipe", "adze.parent_sha256", "adze.layers"])
+    #expect(
+      output.model.metadata[2].value
+        == #"{"fc1":{"bits":8,"density":0.5,"method":["pruned magnitude","int8 dynamic"],"#
+        + #""structure":"unstructured"},"fc2":{"bits":8,"density":0.5,"#
+        + #""method":["pruned magnitude","int8 dynamic"],"structure":"unstructured"}}"#)
     // What was written is what was measured.
     let read = try Model.load(bytes: output.file)
     let x = try #require(data.arrays["x"])

@@ -81,15 +81,14 @@ import Testing
     let floats = try Tensor(shape: [5], [0, 1, 1, -0.0, 2] as [Float])
     #expect(
       StorageSurvey(floats)
-        == StorageSurvey(elements: 5, width: 4, kept: 4, leavesOutZeros: true, distinct: 4))
+        == StorageSurvey(elements: 5, width: 4, kept: 4, distinct: 4))
     let codes = try Tensor(shape: [5], [128, 128, 0, 128, 1] as [UInt8])
     #expect(
       StorageSurvey(codes)
-        == StorageSurvey(elements: 5, width: 1, kept: 2, leavesOutZeros: false, distinct: 3))
-    #expect(StorageSurvey(codes)?.byteCount(.sparseInitializer) == nil)
+        == StorageSurvey(elements: 5, width: 1, kept: 2, distinct: 3))
     #expect(StorageSurvey(try Tensor(type: .int4, shape: [5])) == nil)
     let empty = try #require(StorageSurvey(try Tensor(type: .float32, shape: [0])))
-    #expect(empty.smallest.form == .plain && empty.smallest.bytes == 0)
+    #expect(empty.smallest().form == .plain && empty.smallest().bytes == 0)
   }
 
   /// Elements, width, kept, distinct; the form that is the smallest.
@@ -98,9 +97,8 @@ import Testing
       (32768, 4, 32768, nil, StorageForm.plain), (32768, 4, 3277, nil, .bitmask),
       (32768, 1, 3277, 255, .bitmask),
       // A mask saves an eighth less than what it leaves out.
-      (32768, 1, 28000, 255, .plain), (32768, 4, 100, nil, .sparseInitializer),
-      (32768, 4, 511, nil, .sparseInitializer),
-      (32768, 4, 520, nil, .bitmask), (32768, 4, 32768, 16, .table), (32768, 4, 32768, 256, .table),
+      (32768, 1, 28000, 255, .plain), (32768, 4, 100, nil, .bitmask), (32768, 4, 32768, 16, .table),
+      (32768, 4, 32768, 256, .table),
       (32768, 1, 32768, 16, .table), (32768, 1, 32768, 17, .plain), (32768, 4, 3277, 16, .table),
       (32768, 4, 1000, 16, .bitmask),
       // Too little to be worth the nodes.
@@ -108,9 +106,9 @@ import Testing
     ] as [(Int, Int, Int, Int?, StorageForm)])
   func theSmallestFormIsChosen(elements: Int, width: Int, kept: Int, distinct: Int?, form: StorageForm) {
     let survey = StorageSurvey(
-      elements: elements, width: width, kept: kept, leavesOutZeros: true, distinct: distinct)
-    #expect(survey.smallest.form == form)
-    #expect(survey.smallest.bytes == survey.byteCount(form))
+      elements: elements, width: width, kept: kept, distinct: distinct)
+    #expect(survey.smallest().form == form)
+    #expect(survey.smallest().bytes == survey.byteCount(form))
   }
 
   @Test func estimatesAreThoseOfTheEncoders() throws {

@@ -151,6 +151,63 @@ import Testing
     #expect(reasons[1] == ["excluded by the recipe ('second')"])
   }
 
+  @Test func layersInBodies() throws {
+    let model = try Self.conditional()
+    let rows = try Tensor(shape: [4, 8], TestModels.numbers(32, seed: 9))
+    for weights in [QuantizeStep.Weights.int8, .int4, .fp16] {
+      let step = step(weights, .channel)
+      let (result, layers) = try apply(step, to: model)
+      #expect(layers.map(\.name) == ["before", "yes.mm", "no.mm"])
+      #expect(layers.allSatisfy { $0.methods.count == 1 && $0.noOp.isEmpty })
+      for flag in [true, false] {
+        let inputs = [rows, try Tensor(scalar: flag)]
+        let expected = try Session(Program.compile(decoded(model, step)), team: ThreadTeam(threads: 1))
+          .run(inputs)
+        let loaded = try Model.load(bytes: try result.serialized())
+        let actual = try Session(Program.compile(loaded), team: ThreadTeam(threads: 1)).run(inputs)
+        var error = SignalError()
+        error.add(expected[0], actual[0])
+        #expect(error.decibels > 90)
+      }
+    }
+  }
+
+  /// `x` → MatMul `before` → If `flag`: MatMul `yes.mm`, else MatMul `no.mm`.
+  private static func conditional() throws -> Model {
+    func type(_ width: Int) -> ValueType {
+      .tensor(TensorType(.float32, [.symbol("batch"), .known(width)]))
+    }
+    var graph = Graph(name: "test")
+    let x = graph.addValue(Value(name: "x", type: type(8)))
+    let flag = graph.addValue(Value(name: "flag", type: .tensor(TensorType(.bool, []))))
+    graph.inputs = [x, flag]
+    let weight = try Tensor(shape: [8, 8], TestModels.numbers(64, seed: 1))
+    let w = graph.addValue(Value(name: "w", constant: weight))
+    let hidden = graph.addValue(Value(name: "hidden"))
+    let y = graph.addValue(Value(name: "y", type: type(4)))
+    func body(_ name: String, seed: UInt64) throws -> Graph {
+      var body = Graph(name: name)
+      let inner = body.addValue(Value(name: "hidden"))
+      body.captures = [Capture(outer: hidden, inner: inner)]
+      let weight = try Tensor(shape: [8, 4], TestModels.numbers(32, seed: seed))
+      let w = body.addValue(Value(name: "\(name).w", constant: weight))
+      let output = body.addValue(Value(name: "\(name).y", type: type(4)))
+      body.nodes = [Node(name: "\(name).mm", op: "MatMul", inputs: [inner, w], outputs: [output])]
+      body.outputs = [output]
+      return body
+    }
+    graph.nodes = [
+      Node(name: "before", op: "MatMul", inputs: [x, w], outputs: [hidden]),
+      Node(
+        name: "choice", op: "If", inputs: [flag], outputs: [y],
+        attributes: [
+          "then_branch": .graph(try body("yes", seed: 2)), "else_branch": .graph(try body("no", seed: 3)),
+        ]),
+    ]
+    graph.outputs = [y]
+    return Model(graph: graph, irVersion: 8, opsets: ["": 17])
+  }
+
   @Test func theOpsetIsWhatTheCodesNeed() throws {
     let expected: [(QuantizeStep.Weights, QuantizeStep.Granularity, Int)] = [
       (.int8, .channel, 17), (.int8, .group, 21), (.int4, .channel, 21), (.fp8, .channel, 19),

@@ -109,7 +109,7 @@ struct CompressionRun {
     let word = recipe.preset != nil ? "preset" : recipe.search != nil ? "search" : nil
     return StepRunner(
       calibration: calibration, others: input.others, samples: samples, resources: resources,
-      memory: input.calibrationMemory, place: { word ?? "steps[\($0)]" })
+      memory: input.calibrationMemory, place: { word ?? "steps[\($0)]" }, storage: recipe.storage)
   }
 
   /// Nil when there is nothing to run models on.

@@ -12,6 +12,7 @@ struct LayerLedger {
     var originalSparsity = 0.0
     var isMentioned = false
     var isRescaled = false
+    var form = WeightForm()
     /// Why most steps do not look at the layer; nil when they do.
     var restriction: String?
     /// What the layer consists of since a step replaced it, by output name.
@@ -23,6 +24,8 @@ struct LayerLedger {
     var bytes: Int
   }
 
+  /// What the report says beside the layers.
+  var notes: [String] = []
   private var order: [String] = []
   private var entries: [String: Entry] = [:]
   /// The layers that parts belong to, by the parts' output names.
@@ -53,10 +56,12 @@ struct LayerLedger {
 
   /// Notes that a step changed `layer`'s weight into `effective`, stored in `bytes` bytes. A weight of another shape
   /// is what is left of the layer.
-  /// - Parameter clipped: the fraction of the weights that lay outside what the stored form can say.
+  /// - Parameters:
+  ///   - clipped: the fraction of the weights that lay outside what the stored form can say.
+  ///   - form: what `adze.layers` of the file says beside the method.
   mutating func record(
     _ layer: WeightLayer, _ graph: Graph, method: String, effective: Tensor, bytes: Int,
-    clipped: Double? = nil
+    clipped: Double? = nil, form: WeightForm = WeightForm()
   ) {
     let output = layer.key(in: graph).text
     let key = owners[output] ?? output
@@ -68,6 +73,7 @@ struct LayerLedger {
       entry.report.histogramBefore = pair.before
       entry.report.histogramAfter = pair.after
     }
+    entry.form.merge(form)
     if entry.parts.isEmpty && effective.shape == original.shape {
       entry.report.bytesAfter = bytes
       entry.report.sparsity = Self.sparsity(of: effective)
@@ -149,6 +155,19 @@ struct LayerLedger {
     entries[key] = entry
   }
 
+  /// Notes in how many bytes the file holds the layer's float32 weight.
+  mutating func store(_ layer: WeightLayer, _ graph: Graph, bytes: Int) {
+    let output = layer.key(in: graph).text
+    let key = owners[output] ?? output
+    guard entries[key] != nil else { return }
+    if entries[key]?.parts[output] == nil {
+      entries[key]?.report.bytesAfter = bytes
+    } else {
+      entries[key]?.parts[output]?.bytes = bytes
+      entries[key]?.sumParts()
+    }
+  }
+
   /// Notes that a step left `layer` alone.
   /// - Parameter graph: the one that the layer is in; so for `record`.
   mutating func skip(_ layer: WeightLayer, _ graph: Graph, reason: String) {
@@ -200,6 +219,14 @@ struct LayerLedger {
       guard var report = entries[key]?.report else { return nil }
       complete(key, &report)
       return report
+    }
+  }
+
+  /// The changed layers: what was done, and the form of their weights.
+  var changes: [(report: LayerReport, form: WeightForm)] {
+    order.compactMap { key in
+      guard let entry = entries[key], !entry.report.methods.isEmpty else { return nil }
+      return (entry.report, entry.form)
     }
   }
 

@@ -7,8 +7,11 @@ struct ModelSize {
   private(set) var parameters = 0
   private(set) var nonzeros = 0
 
+  /// Constants that are packed count as what they stand for.
   init(_ model: Model) {
-    count(model.graph)
+    var plain = model
+    if (try? Passes.expandPackedConstants(&plain)) == nil { plain = model }
+    count(plain.graph)
     for function in model.functions { count(function.body) }
   }
 

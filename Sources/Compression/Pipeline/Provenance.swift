@@ -8,14 +8,12 @@ enum Provenance {
     replacing entries: [MetadataEntry], isChanged: Bool
   ) -> [MetadataEntry] {
     if !isChanged { return entries }
-    var methods: [String: JSONValue] = [:]
-    for layer in ledger.reports({ _, _ in }) where !layer.methods.isEmpty {
-      methods[layer.name] = .array(layer.methods.map(JSONValue.string))
-    }
+    var layers: [String: JSONValue] = [:]
+    for (layer, form) in ledger.changes { layers[layer.name] = form.json(layer) }
     let own = [
       MetadataEntry(key: "adze.recipe", value: JSONValue.array(steps.map(\.json)).canonicalText),
       MetadataEntry(key: "adze.parent_sha256", value: input.sourceSHA256),
-      MetadataEntry(key: "adze.layers", value: JSONValue.object(methods).canonicalText),
+      MetadataEntry(key: "adze.layers", value: JSONValue.object(layers).canonicalText),
     ]
     return entries.filter { !$0.key.hasPrefix("adze.") } + own
   }

@@ -34,6 +34,8 @@ struct StepRunner {
   var memory: Int
   /// How messages call a step.
   var place: (Int) -> String
+  /// How the constants of the result are held.
+  var storage = Recipe.StoragePolicy.auto
 
   /// - Parameter begin: called before each step with its number.
   /// - Throws: `CompressionError`; `.verification` when a step's result does not run.
@@ -54,6 +56,10 @@ struct StepRunner {
       ledger.endStep()
       try verify(model, path: path)
       index += count
+    }
+    if storage == .auto && !steps.isEmpty {
+      try StoragePass.apply(to: &model, &ledger)
+      if !ledger.notes.isEmpty { try verify(model, path: "storage") }
     }
     return (model, ledger)
   }

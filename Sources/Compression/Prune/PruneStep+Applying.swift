@@ -40,7 +40,9 @@ extension PruneStep: CompressionMethod {
       if result == layer.weights {
         ledger.skip(layer, graph, reason: "no further weight to zero")
       } else {
-        ledger.record(layer, graph, method: label(of: layer), effective: result, bytes: result.byteCount)
+        ledger.record(
+          layer, graph, method: label(of: layer), effective: result, bytes: result.byteCount,
+          form: WeightForm(structure: structure.rawValue))
       }
     }
   }

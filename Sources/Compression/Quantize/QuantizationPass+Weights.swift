@@ -16,7 +16,7 @@ extension QuantizationPass {
       let decoded = try tensors { () throws(TensorError) in try weight.decoded(layer.weightAxes) }
       ledger.record(
         layer, model[graph: layer.path], method: step.weightMethod(weight), effective: decoded,
-        bytes: weight.byteCount)
+        bytes: weight.byteCount, form: weight.form)
       try context.resources.meter.tick()
     }
     try rewriting.apply(to: &model)
@@ -38,6 +38,13 @@ extension QuantizationPass {
         layer, model[graph: layer.path], reason: "shares its weight with '\(other.name)', which stays float")
       return false
     }
+  }
+}
+
+extension CodedWeight {
+  fileprivate var form: WeightForm {
+    if case .blocks(let size) = groups { return WeightForm(bits: storage.bitWidth, group: size) }
+    return WeightForm(bits: storage.bitWidth)
   }
 }
 

@@ -36,7 +36,8 @@ struct ReportDraft {
       steps: choice.steps.map(ReportedStep.init), label: input.recipe.resolvedLabel,
       parentSHA256: input.sourceSHA256, before: before, after: after, speedup: speedup, sizeRatio: sizeRatio,
       comparison: paired?.comparison, constraints: constraints, layers: layerReports(ledger),
-      evidence: samples.evidence, notes: samples.notes + choice.notes, isa: CPU.isa, threads: input.threads,
+      evidence: samples.evidence, notes: samples.notes + choice.notes + ledger.notes, isa: CPU.isa,
+      threads: input.threads,
       seconds: 0)
     report.before.latency = latency.map(\.a)
     report.after.latency = latency.map(\.b)

@@ -52,7 +52,8 @@ extension QuantizationPass {
   ) {
     let (layer, step) = (assignment.layer, assignment.step)
     ledger.record(
-      layer, graph, method: step.methodName, effective: weight, bytes: step.storedBytes(layer))
+      layer, graph, method: step.methodName, effective: weight, bytes: step.storedBytes(layer),
+      form: WeightForm(bits: step.storage.bitWidth))
   }
 }
 
