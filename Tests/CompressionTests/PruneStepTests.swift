@@ -10,7 +10,7 @@ import Testing
   private func run(
     _ prune: String, _ model: Model, _ data: Dataset?, threads: Int = 1
   ) throws -> CompressionOutput {
-    let recipe = try Recipe.parse(Array(#"{"steps":[{"prune":\#(prune)}]}"#.utf8))
+    let recipe = try Recipe.parse(Array(#"{"steps":[{"prune":\#(prune)}],"storage":"plain"}"#.utf8))
     return try Compressor.run(
       CompressionInput(
         model: model, fileBytes: try model.serialized().count, sourceSHA256: "", recipe: recipe,

@@ -79,7 +79,7 @@ public struct QuantizeStep: Sendable, Equatable {
 
   /// Moves what is hard to quantize from activations into weights: Xiao et al., SmoothQuant (2022).
   public enum Smooth: Sendable, Equatable {
-    /// The exponent with the least error, where data are given and it helps.
+    /// Leaves activations as they are.
     case auto
     case none
     /// α, 0…1.
