@@ -69,6 +69,19 @@ import Testing
     #expect(throws: CompressionError.self) { try score(metric, [4, 2], Self.scores, labels) }
   }
 
+  @Test(
+    arguments: [
+      ([0.6, -0.8, -0.8, 0.6], false), ([0.6, 0.8, 0.8, 0.6], true), ([0.6, -0.9, -0.8, 0.6], true),
+    ] as [([Float], Bool)])
+  func embeddingsDecideNothing(rows: [Float], decide: Bool) throws {
+    let reference = try Tensor(shape: [2, 2], rows)
+    let candidate = try Tensor(shape: [2, 2], rows.map { $0 * 0.5 })
+    var comparison = OutputComparison()
+    comparison.add([reference], [candidate], rows: 0..<2)
+    #expect(comparison.result.agreement == (decide ? 1 : nil))
+    #expect(abs(comparison.result.cosine - 1) < 1e-6)
+  }
+
   @Test func agreementIsOverPositions() throws {
     var comparison = OutputComparison()
     let before = try Tensor(shape: [2, 2, 2], [0, 1, 1, 0, 2, 3, 9, 8] as [Float])

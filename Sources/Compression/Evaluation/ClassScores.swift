@@ -25,6 +25,21 @@ struct ClassScores {
     classes = output.elementCount / output.shape[0] / positions
   }
 
+  /// True for embeddings: rows of length one with negative elements, whose largest element decides nothing.
+  var areUnitVectors: Bool {
+    if positions != 1 || classes == 1 { return false }
+    var hasNegatives = false
+    for place in 0..<rows {
+      var squares: Float = 0
+      for score in row(place) {
+        squares += score * score
+        if score < 0 { hasNegatives = true }
+      }
+      if !(abs(squares - 1) < 1e-3) { return false }
+    }
+    return hasNegatives
+  }
+
   /// How many decisions there are.
   var count: Int { rows * positions }
 

@@ -3,7 +3,8 @@ import Tensors
 
 /// Adds up how the outputs of two models differ on the same samples, batch by batch.
 ///
-/// SQNR, cosine and errors are over all float32 outputs; agreement and KL over the first, read as class scores.
+/// SQNR, cosine and errors are over all float32 outputs; agreement and KL over the first, read as class scores
+/// unless its rows are embeddings.
 struct OutputComparison {
   private static let listedChanges = 20
 
@@ -28,7 +29,7 @@ struct OutputComparison {
     }
     guard let first = reference.first, let second = candidate.first,
       let before = ClassScores(first, rows: rows.count), let after = ClassScores(second, rows: rows.count),
-      before.classes == after.classes, before.positions == after.positions
+      before.classes == after.classes, before.positions == after.positions, !before.areUnitVectors
     else {
       hasScores = false
       return
