@@ -100,30 +100,21 @@ import Testing
   ]
 
   @Test(arguments: sizes)
-  func sizesAreKnownBeforehand(type: ElementType, groups: ScaleGroups, hasZeroPoints: Bool, bytes: Int) throws
+  func sizesAreThoseOfTheTensors(type: ElementType, groups: ScaleGroups, hasZeroPoints: Bool, bytes: Int)
+    throws
   {
-    let layout = MatrixLayout(groups: 1, depth: 33, columns: 6)
     let scale = GridScale(scale: 1, zeroPoint: hasZeroPoints ? 1 : 0)
     let count = groups.count(depth: 33, columns: 6)
     let coded = CodedWeight(
       storage: type, codes: try Tensor(type: type, shape: [33, 6]), groups: groups,
       scales: [GridScale](repeating: scale, count: count))
     #expect(coded.byteCount == bytes)
-    #expect(CodingSize.byteCount(layout, type, groups, hasZeroPoints: hasZeroPoints) == bytes)
     #expect(try coded.scaleTensor([count]).byteCount == 4 * count)
     #expect(
       try coded.zeroPointTensor([count]).integerCodes == [Int32](repeating: scale.zeroPoint, count: count))
     #expect(throws: TensorError.elementCountMismatch(expected: count + 1, actual: count)) {
       try coded.scaleTensor([count + 1])
     }
-  }
-
-  @Test func sizesOfConvolutionsAndCodebooks() {
-    let groups = MatrixLayout(groups: 4, depth: 9, columns: 2)
-    #expect(CodingSize.byteCount(groups, .int8, .channel) == 72 + 32)
-    #expect(CodingSize.byteCount(groups, .int8, .tensor) == 72 + 4)
-    #expect(CodingSize.byteCount(groups, .uint4, .tensor, levels: 16) == 36 + 64)
-    #expect(CodingSize.byteCount(MatrixLayout(groups: 1, depth: 0, columns: 3), .int4, .blocks(32)) == 0)
   }
 
   // MARK: Floats

@@ -89,7 +89,6 @@ import Testing
   }
 
   @Test(arguments: [
-    (#"{"steps":[{"quantize":{"weights":"fixed8"}}]}"#, "steps[0].quantize.weights 'fixed8'"),
     (#"{"steps":[{"quantize":{"smooth":0.5}}]}"#, "steps[0].quantize.smooth"),
     (#"{"steps":[{"quantize":{"format":"qoperator"}}]}"#, "steps[0].quantize.format 'qoperator'"),
   ]) func whatALaterVersionBringsIsNamedAsSuch(text: String, place: String) throws {

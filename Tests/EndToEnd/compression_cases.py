@@ -110,6 +110,8 @@ RECIPES = {
     "weights": (weights("int8"), EVERY),
     "weights-uint8": (weights("uint8"), FLAT),
     "fixed8": (weights("fixed8"), ["mlp", "cnn", "lstm"]),
+    "static-fixed8": (static(weights="fixed8"), FLAT),
+    "dynamic-fixed8": (dynamic(weights="fixed8"), ["mlp"]),
     "minmax8": (weights("minmax", bits=8), EVERY),
     "minmax4": (weights("minmax", bits=4), FLAT),
     "int4": (weights("int4"), EVERY),

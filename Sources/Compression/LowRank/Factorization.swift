@@ -78,12 +78,6 @@ struct Factorization: Sendable {
     depth * columns == 0 ? 0 : (depth * columns - 1) / (depth + columns)
   }
 
-  /// What a rank leaves of the squared error, as a share of the whole energy.
-  func relativeError(rank: Int) -> Double {
-    let whole = energies.reduce(0, +)
-    return whole > 0 ? energies.dropFirst(rank).reduce(0, +) / whole : 0
-  }
-
   /// A `[depth, rank]` and B `[rank, columns]`. Both sides of a component have the same length, so that neither
   /// loses more than the other when they are quantized.
   func factors(rank: Int) -> (a: [Float], b: [Float]) {

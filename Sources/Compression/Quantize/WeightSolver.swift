@@ -63,23 +63,3 @@ enum WeightSolver {
     return coded
   }
 }
-
-extension QuantizeAssignment {
-  /// The layer's weight times `factor` in 8 bits.
-  /// - Parameter minimumScales: lower bounds for the scales, one for each channel.
-  func quantizedWeight(
-    factor: Float = 1, minimumScales: [Float]? = nil
-  ) throws(TensorError) -> QuantizedWeight {
-    if let coded, factor > 0 {
-      let scales = coded.scales.map { $0.scale * factor }
-      let bounds = minimumScales ?? []
-      let isLarge = bounds.indices.allSatisfy { scales[scales.count == 1 ? 0 : $0] >= bounds[$0] }
-      if isLarge && scales.allSatisfy({ $0.isNormal }) {
-        return QuantizedWeight(
-          tensor: coded.codes, scales: scales, zeroPoint: coded.codes.type == .int8 ? 0 : 128)
-      }
-    }
-    return try WeightQuantizer.quantize(
-      layer.weights.scaled(by: factor), axis: layer.outputAxis, step, minimumScales: minimumScales)
-  }
-}

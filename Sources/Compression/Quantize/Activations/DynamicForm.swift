@@ -54,24 +54,31 @@ struct DynamicForm {
   }
 
   /// Rewrites `layer` and returns the float weight that the integers stand for, in the layer's own layout.
-  mutating func apply(_ assignment: QuantizeAssignment) throws(TensorError) -> Tensor {
+  mutating func apply(_ assignment: QuantizeAssignment) throws(CompressionError) -> Tensor {
     let (layer, step) = (assignment.layer, assignment.step)
-    let isByRow = step.activationScale == .row
-    let node = editor.nodes[layer.node]
-    let quantized = try assignment.quantizedWeight()
-    let effective = try WeightQuantizer.dequantize(quantized, axis: layer.outputAxis)
-    var stored = quantized
-    var scales = quantized.scales
-    if case .gemm(let isTransposed) = layer.kind {
-      scales = scales.map { $0 * layer.alpha }
-      if isTransposed { stored.tensor = try quantized.tensor.transposedBytes() }
+    let weight = try assignment.codedWeight()
+    return try tensors { () throws(TensorError) in
+      try replace(layer, weight, step.activationScale)
+      return try weight.decoded(layer.weightAxes)
     }
-    let x = try activation(layer.activation, step.activationScale)
-    let weight = editor.addConstant("\(layer.name).weight_q", stored.tensor)
+  }
+
+  consuming func apply(to model: inout Model) throws(CompressionError) { try editor.apply(to: &model) }
+
+  private mutating func replace(
+    _ layer: WeightLayer, _ coded: CodedWeight, _ activationScale: QuantizeStep.ActivationScale
+  ) throws(TensorError) {
+    let isByRow = activationScale == .row
+    let node = editor.nodes[layer.node]
+    var codes = coded.codes
+    if case .gemm(isTransposed: true) = layer.kind { codes = try codes.transposedCodes() }
+    let scales = coded.scales.map { $0.scale * layer.alpha }
+    let x = try activation(layer.activation, activationScale)
+    let weight = editor.addConstant("\(layer.name).weight_q", codes)
     var inputs = [x.codes, weight, x.zeroPoint]
-    if stored.zeroPoint != 0 {
-      inputs.append(
-        editor.addConstant("\(layer.name).weight_zero_point", try stored.zeroPointTensor(.scalar)))
+    if let zeroPoint = coded.scales.first?.zeroPoint, zeroPoint != 0 {
+      let tensor = try Tensor(codes: [zeroPoint], as: coded.storage, shape: .scalar)
+      inputs.append(editor.addConstant("\(layer.name).weight_zero_point", tensor))
     }
     let channelShape = channelShape(layer, scales.count)
     let scale = editor.addConstant("\(layer.name).weight_scale", try Tensor(shape: channelShape, scales))
@@ -106,10 +113,7 @@ struct DynamicForm {
         Node(name: "\(layer.name)/bias", op: "Add", inputs: [scaled, bias], outputs: [layer.output]))
     }
     editor.replace(node: layer.node, with: nodes)
-    return effective
   }
-
-  consuming func apply(to model: inout Model) throws(CompressionError) { try editor.apply(to: &model) }
 
   /// `value` in uint8; consumers of one value share it.
   private mutating func activation(
@@ -158,21 +162,5 @@ struct DynamicForm {
     if count == 1 && layer.outputChannels != 1 { return .scalar }
     return layer.isConvolution
       ? Shape([count] + [Int](repeating: 1, count: layer.shape.rank - 2)) : Shape([count])
-  }
-}
-
-extension Tensor {
-  /// A matrix of one-byte elements with its axes exchanged.
-  func transposedBytes() throws(TensorError) -> Tensor {
-    let (rows, columns) = (shape[0], shape[1])
-    var result = try Tensor(type: type, shape: [columns, rows])
-    result.withMutableBytes { destination in
-      withBytes { source in
-        for row in 0..<rows {
-          for column in 0..<columns { destination[column * rows + row] = source[row * columns + column] }
-        }
-      }
-    }
-    return result
   }
 }

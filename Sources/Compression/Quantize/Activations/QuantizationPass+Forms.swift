@@ -24,7 +24,7 @@ extension QuantizationPass {
       try StaticForm(graph, usable, placement, ranges: ranges)
     }
     for assignment in usable {
-      let weight = try tensors { () throws(TensorError) in try rewriting.apply(assignment) }
+      let weight = try rewriting.apply(assignment)
       record(assignment, weight, graph, &ledger)
       try context.resources.meter.tick()
     }
@@ -40,7 +40,7 @@ extension QuantizationPass {
     let graph = model.graph
     var rewriting = DynamicForm(graph, opset: model.opsets[""] ?? 13)
     for assignment in assignments {
-      let weight = try tensors { () throws(TensorError) in try rewriting.apply(assignment) }
+      let weight = try rewriting.apply(assignment)
       record(assignment, weight, graph, &ledger)
       try context.resources.meter.tick()
     }

@@ -1,17 +1,6 @@
 import GraphIR
 import Tensors
 
-/// One layer and the step that takes it.
-struct QuantizeAssignment {
-  var layer: WeightLayer
-  var key: LayerKey
-  var step: QuantizeStep
-  /// Where the step stands in the recipe, for messages.
-  var path: String
-  /// The weight's codes, where they were chosen with regard to the inputs.
-  var coded: CodedWeight?
-}
-
 /// Adjacent quantize steps as one: the first step that selects a layer and can quantize it takes it. So a recipe that
 /// lists layers in several steps has one calibration, and one QuantizeLinear for a tensor whoever reads it.
 struct QuantizationPass: CompressionMethod {

@@ -17,6 +17,7 @@ struct StaticForm {
   }
 
   private var editor: GraphEditor
+  private var writer = LayerWriter()
   private let index: GraphIndex
   private let tensors: ActivationPlacement
   private let layerNodes: Set<Int>
@@ -54,20 +55,19 @@ struct StaticForm {
   }
 
   /// Quantizes weight and bias of `layer` and returns the float weight that the integers stand for.
-  mutating func apply(_ assignment: QuantizeAssignment) throws(TensorError) -> Tensor {
+  mutating func apply(_ assignment: QuantizeAssignment) throws(CompressionError) -> Tensor {
     let (layer, step) = (assignment.layer, assignment.step)
     let inputScale = parameter(layer.activation).values.scale
     let bias = LayerBias.form(of: layer, in: editor.graph)
-    let quantized = try assignment.quantizedWeight(
+    let weight = try assignment.codedWeight(
       factor: layer.alpha, minimumScales: Self.minimumScales(for: bias, inputScale))
-    let effective = try WeightQuantizer.dequantize(quantized, axis: layer.outputAxis)
-      .scaled(by: 1 / layer.alpha)
-
-    let weight = try editor.addDequantizedWeight(quantized, axis: layer.outputAxis, layer)
-    editor.setInput(of: layer.node, at: 1, to: weight)
-    try setBias(layer, bias, quantized, inputScale, isCorrected: step.biasCorrection)
-    if case .gemm = layer.kind { foldGemmFactors(layer, bias) }
-    return effective
+    return try Compression.tensors { () throws(TensorError) in
+      let value = try writer.dequantized(layer, weight, &editor)
+      editor.setInput(of: layer.node, at: layer.input, to: value)
+      try setBias(layer, bias, weight, inputScale, isCorrected: step.biasCorrection)
+      if case .gemm = layer.kind { foldGemmFactors(layer, bias) }
+      return try weight.decoded(layer.weightAxes).scaled(by: 1 / layer.alpha)
+    }
   }
 
   /// Puts Q and DQ around all tensors; call once, after every layer.
@@ -86,7 +86,7 @@ struct StaticForm {
   }
 
   private mutating func setBias(
-    _ layer: WeightLayer, _ form: LayerBias.Form, _ weight: QuantizedWeight, _ inputScale: Float,
+    _ layer: WeightLayer, _ form: LayerBias.Form, _ weight: CodedWeight, _ inputScale: Float,
     isCorrected: Bool
   ) throws(TensorError) {
     let bias: [Float]
@@ -97,7 +97,7 @@ struct StaticForm {
       bias = [Float](repeating: 0, count: layer.outputChannels)
     case .none, .other: return
     }
-    let scales = weight.scales.map { $0 * inputScale }
+    let scales = weight.scales.map { $0.scale * inputScale }
     let codes = bias.enumerated().map { channel, value in
       let code = (Double(value) / Double(scales[scales.count == 1 ? 0 : channel])).rounded(.toNearestOrEven)
       return Int32(min(max(code, Double(Int32.min)), Double(Int32.max)))

@@ -57,9 +57,6 @@ extension QuantizeStep: RecipeStep {
       throw .recipe(
         "\(members.path(of: "activations")): \(activations.rawValue) takes weights int8, uint8, fixed8")
     }
-    if weights == .fixed8, activations != Activations.none {
-      throw .unsupported("\(members.path(of: "weights")) 'fixed8' without activations 'none'")
-    }
     if method != .round, weights == .fp16 || weights == .bf16 || weights == .fp8 {
       throw .recipe("\(members.path(of: "method")): \(method.rawValue) is only used with integer weights")
     }
