@@ -16,14 +16,18 @@ struct ModelSize {
   }
 
   private mutating func count(_ graph: Graph) {
-    var zeroPoints: [ValueID: Int] = [:]
+    var zeros: [ValueID: ZeroCodes] = [:]
     var helpers: Set<ValueID> = []
+    let index = GraphIndex(graph)
     for node in graph.nodes {
       for subgraph in node.subgraphs { count(subgraph) }
       let places = Self.quantizationInputs(of: node.op)
       for place in places.helpers where place < node.inputs.count { helpers.insert(node.inputs[place]) }
       if let (codes, zeroPoint) = places.codes, codes < node.inputs.count, zeroPoint < node.inputs.count {
-        zeroPoints[node.inputs[codes]] = Self.firstByte(graph.constant(node.inputs[zeroPoint]))
+        let constant = graph.constant(node.inputs[zeroPoint])
+        zeros[node.inputs[codes]] = ZeroCodes(zeroPoint: constant, node.attributes)
+      } else if node.op == "Cast", let levels = Self.levels(behind: node, index, graph) {
+        zeros[node.inputs[0]] = ZeroCodes(levels: levels)
       }
     }
     var seen: Set<ValueID> = []
@@ -31,9 +35,19 @@ struct ModelSize {
       for input in node.inputs where seen.insert(input).inserted && !helpers.contains(input) {
         guard let constant = graph.constant(input) else { continue }
         parameters += constant.elementCount
-        nonzeros += constant.elementCount - Self.zeros(in: constant, zeroPoint: zeroPoints[input] ?? 0)
+        nonzeros += constant.elementCount - (zeros[input] ?? ZeroCodes()).count(in: constant)
       }
     }
+  }
+
+  /// The numbers of a codebook whose codes `cast` makes places of.
+  private static func levels(behind cast: Node, _ index: GraphIndex, _ graph: Graph) -> [Float]? {
+    guard let use = index.onlyUse(of: cast.outputs[0]), use.position == 1 else { return nil }
+    let gather = graph.nodes[use.node]
+    guard gather.op == "Gather", let levels = graph.constant(gather.inputs[0]), levels.type == .float32,
+      levels.shape.rank == 1
+    else { return nil }
+    return levels.array(of: Float.self)
   }
 
   /// Where a quantization operator reads codes with their zero point, and what is no parameter.
@@ -44,28 +58,9 @@ struct ModelSize {
     case "DequantizeLinear": ((0, 2), [1, 2])
     case "QuantizeLinear": (nil, [1, 2])
     case "MatMulInteger", "ConvInteger": ((1, 3), [2, 3])
+    case "QLinearConv", "QLinearMatMul": ((3, 5), [1, 2, 4, 5, 6, 7])
+    case "com.microsoft.QGemm": ((3, 5), [1, 2, 4, 5, 7, 8])
     default: (nil, [])
-    }
-  }
-
-  private static func firstByte(_ tensor: Tensor?) -> Int {
-    guard let tensor, tensor.type == .uint8, tensor.elementCount > 0 else { return 0 }
-    return tensor.withBytes { Int($0[0]) }
-  }
-
-  private static func zeros(in tensor: Tensor, zeroPoint: Int) -> Int {
-    let width = tensor.type.bitWidth / 8
-    if width == 0 { return 0 }
-    if tensor.type == .float32 {
-      return tensor.withElements(Float.self) { $0.reduce(0) { $0 + ($1 == 0 ? 1 : 0) } }
-    }
-    return tensor.withBytes { bytes in
-      var zeros = 0
-      for start in stride(from: 0, to: bytes.count, by: width) {
-        let isZero = bytes[start] == zeroPoint && (1..<width).allSatisfy { bytes[start + $0] == 0 }
-        zeros += isZero ? 1 : 0
-      }
-      return zeros
     }
   }
 }
