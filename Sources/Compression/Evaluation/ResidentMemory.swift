@@ -1,6 +1,5 @@
 import Engine
 import GraphIR
-import Glibc
 import Tensors
 
 /// What a loaded model holds: constants, packed weights, and the memory of one run.
@@ -14,7 +13,7 @@ enum ResidentMemory {
   static func bytes(
     of file: [UInt8], _ samples: DatasetBinding?, _ resources: Resources
   ) throws(CompressionError) -> Int {
-    let before = residentBytes()
+    let before = ProcessMemory.residentBytes()
     let runner = try runner(file, resources)
     if let samples {
       try runner.prepare(samples.inputs(samples.batches(of: 1)[0]))
@@ -22,7 +21,7 @@ enum ResidentMemory {
     }
     return withExtendedLifetime(runner) {
       var growth = 0
-      if let before, let after = residentBytes() { growth = after - before }
+      if let before, let after = ProcessMemory.residentBytes() { growth = after - before }
       return max(growth, runner.heldBytes)
     }
   }
@@ -37,18 +36,5 @@ enum ResidentMemory {
       throw .model("\(error)")
     }
     return try ModelRunner(model, resources)
-  }
-
-  /// Of this process; nil where the system does not say.
-  private static func residentBytes() -> Int? {
-    let descriptor = open("/proc/self/statm", O_RDONLY | O_CLOEXEC)
-    if descriptor < 0 { return nil }
-    defer { close(descriptor) }
-    var buffer = [UInt8](repeating: 0, count: 256)
-    let got = read(descriptor, &buffer, buffer.count)
-    if got <= 0 { return nil }
-    let fields = String(decoding: buffer[..<got], as: UTF8.self).split(separator: " ")
-    guard fields.count > 1, let pages = Int(fields[1]) else { return nil }
-    return pages * sysconf(Int32(_SC_PAGESIZE))
   }
 }

@@ -1,3 +1,4 @@
+import Compression
 import Glibc
 
 /// What this process uses of the machine.
@@ -12,18 +13,6 @@ public struct ProcessUsage: Sendable {
     getrusage(__rusage_who_t(RUSAGE_SELF.rawValue), &usage)
     let seconds = Double(usage.ru_utime.tv_sec + usage.ru_stime.tv_sec)
     let micros = Double(usage.ru_utime.tv_usec + usage.ru_stime.tv_usec)
-    return ProcessUsage(residentBytes: resident() ?? 0, cpuSeconds: seconds + micros / 1e6)
-  }
-
-  private static func resident() -> Int? {
-    let descriptor = open("/proc/self/statm", O_RDONLY | O_CLOEXEC)
-    if descriptor < 0 { return nil }
-    defer { close(descriptor) }
-    var buffer = [UInt8](repeating: 0, count: 256)
-    let got = read(descriptor, &buffer, buffer.count)
-    if got <= 0 { return nil }
-    let fields = String(decoding: buffer[..<got], as: UTF8.self).split(separator: " ")
-    guard fields.count > 1, let pages = Int(fields[1]) else { return nil }
-    return pages * sysconf(Int32(_SC_PAGESIZE))
+    return ProcessUsage(residentBytes: ProcessMemory.residentBytes() ?? 0, cpuSeconds: seconds + micros / 1e6)
   }
 }
