@@ -90,7 +90,6 @@ import Testing
 
   @Test(arguments: [
     (#"{"steps":[{"quantize":{"smooth":0.5}}]}"#, "steps[0].quantize.smooth"),
-    (#"{"steps":[{"quantize":{"format":"qoperator"}}]}"#, "steps[0].quantize.format 'qoperator'"),
   ]) func whatALaterVersionBringsIsNamedAsSuch(text: String, place: String) throws {
     let error = #expect(throws: CompressionError.self) { try Recipe.parse(Array(text.utf8)) }
     let description = "\(try #require(error))"

@@ -1,13 +1,17 @@
 import Tensors
 
-/// Times two models against each other: calls alternate, so that a machine that gets slower or faster meanwhile
-/// does so for both.
+/// Times two models against each other: they take turns, so that a machine that gets slower or faster meanwhile does so
+/// for both.
 enum LatencyProbe {
   private static let warmUpRuns = 3
   private static let fewestRuns = 20
   /// Of calls so slow that 20 would take several times the budget.
   private static let fewestSlowRuns = 5
-  private static let mostRuns = 300
+  private static let mostTurns = 300
+  /// A turn is one call, or so many short ones that they last as long: the first one pays for what the other model has
+  /// driven from the caches.
+  private static let turnMicroseconds = 100.0
+  private static let mostCallsOfATurn = 100.0
 
   /// - Parameters:
   ///   - batches: rows of a call; models with a fixed batch, or none, are timed with theirs.
@@ -45,17 +49,16 @@ enum LatencyProbe {
   ) throws(CompressionError) -> (a: Latency, b: Latency) {
     let clock = ContinuousClock()
     var (timesA, timesB): ([Double], [Double]) = ([], [])
-    for _ in 0..<warmUpRuns {
-      try a.execute()
-      try b.execute()
-    }
+    var warm = 0.0
+    for _ in 0..<warmUpRuns { warm = max(try microseconds(a, clock), try microseconds(b, clock)) }
+    let calls = Int(max(1, min(turnMicroseconds / max(warm, 0.1), mostCallsOfATurn)))
     let start = clock.now
-    while timesA.count < mostRuns {
+    while timesA.count < mostTurns * calls {
       let elapsed = clock.now - start
       if timesA.count >= fewestRuns && elapsed > budget { break }
       if timesA.count >= fewestSlowRuns && elapsed > budget * 3 { break }
-      timesA.append(try microseconds(a, clock))
-      timesB.append(try microseconds(b, clock))
+      for _ in 0..<calls { timesA.append(try microseconds(a, clock)) }
+      for _ in 0..<calls { timesB.append(try microseconds(b, clock)) }
       try meter.tick()
     }
     return (summary(timesA, batch), summary(timesB, batch))

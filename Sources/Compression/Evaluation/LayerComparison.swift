@@ -24,8 +24,9 @@ struct LayerComparison {
     let names = ledger.outputNames
     let layerByName = Dictionary(
       layers.map { (before.graph[$0.output].name, $0) }, uniquingKeysWith: { first, _ in first })
+    // Joined operators leave no output of their layer alone.
     let afterIDs = Dictionary(
-      after.graph.values.indices.map { (after.graph.values[$0].name, ValueID($0)) },
+      after.graph.nodes.flatMap(\.outputs).filter { !$0.isNone }.map { (after.graph[$0].name, $0) },
       uniquingKeysWith: { first, _ in first })
     let compared = names.filter { layerByName[$0] != nil && afterIDs[$0] != nil }
     if compared.isEmpty { return }

@@ -87,6 +87,12 @@ struct LayerLedger {
     entries[key] = entry
   }
 
+  /// Notes what else a step did to the form of `layer`, whose weight is recorded.
+  mutating func add(method: String, to layer: WeightLayer, _ graph: Graph) {
+    let output = layer.key(in: graph).text
+    entries[owners[output] ?? output]?.report.methods.append(method)
+  }
+
   /// Notes that a step put other layers in the place of `layer`.
   /// - Parameters:
   ///   - effective: the weight that they amount to, in the layer's shape.

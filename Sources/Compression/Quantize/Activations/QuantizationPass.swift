@@ -44,6 +44,9 @@ struct QuantizationPass: CompressionMethod {
     }
     try BiasCorrector.correct(
       uncorrected.map(\.key), from: reference, in: &model, context, keepsOnlyGains: true)
+    // Corrections look for the layers themselves.
+    try QOperatorForm.apply(
+      assignments.filter { $0.step.format == .qoperator }, reference.graph, &model, &ledger)
   }
 
   // MARK: Who takes what

@@ -1,7 +1,5 @@
 extension QuantizeStep: RecipeStep {
   static let name = "quantize"
-  /// What the interface knows and this version does not do yet.
-  private static let laterFormats = ["qoperator"]
 
   init(_ json: JSONValue, path: String) throws(CompressionError) {
     let members = try RecipeMembers(
@@ -15,7 +13,7 @@ extension QuantizeStep: RecipeStep {
     try readActivations(members)
     method = try members.choice("method", Method.self) ?? .round
     clip = try members.choice("clip", Clip.self) ?? .auto
-    format = try members.choice("format", Format.self, later: Self.laterFormats) ?? .qdq
+    format = try members.choice("format", Format.self) ?? .qdq
     biasCorrection = try members.bool("bias_correction") ?? true
     selection = try LayerSelection(members)
     try check(members)
@@ -67,6 +65,13 @@ extension QuantizeStep: RecipeStep {
     }
     if activationScale == .row, activations != .dynamic {
       throw .recipe("\(members.path(of: "activation_scale")): row is only used with activations dynamic")
+    }
+    if format == .qoperator {
+      let path = members.path(of: "format")
+      if activations != .static { throw .recipe("\(path): qoperator is only used with activations static") }
+      if activationType.is16Bit {
+        throw .recipe("\(path): qoperator takes activation_type uint8, int8")
+      }
     }
     if granularity == .group, activations == .static || activations == .dynamic {
       throw .recipe("\(members.path(of: "granularity")): group is only used with activations none")

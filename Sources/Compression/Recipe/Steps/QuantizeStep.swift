@@ -87,7 +87,11 @@ public struct QuantizeStep: Sendable, Equatable {
   }
 
   public enum Format: String, Sendable, CaseIterable {
-    case qdq, qoperator
+    /// Float operators between QuantizeLinear and DequantizeLinear.
+    case qdq
+    /// QLinearConv, QLinearMatMul and com.microsoft.QGemm, where a layer's result is quantized too; only with static
+    /// activations.
+    case qoperator
   }
 
   public var weights: Weights = .int8
