@@ -95,7 +95,6 @@ class Case:
     heads: list = field(default_factory=list)
     target: Callable = lambda judgement, size: True
     batch: int = 1
-    dimensions: dict = field(default_factory=dict)
 
 
 def read(reference, outputs, truth):
@@ -124,22 +123,8 @@ def first_output(path):
     return onnx.load(path, load_external_data=False).graph.output[0].name
 
 
-def open_dimensions(path, arrays, is_single=False):
-    """Extents of the model's named dimensions behind the first axis, as the data have them."""
-    found = {}
-    for port in onnx.load(path).graph.input:
-        if port.name in arrays:
-            shape = arrays[port.name].shape[1:] if is_single else arrays[port.name].shape
-            for axis, dimension in enumerate(port.type.tensor_type.shape.dim):
-                if dimension.dim_param and (axis > 0 or is_single) and axis < len(shape):
-                    found[dimension.dim_param] = shape[axis]
-    return found
-
-
 def case(name, path, content, judge, heads, target):
-    """With the sizes that the data have."""
-    dimensions = open_dimensions(path, content.test, content.is_single)
-    return Case(name, Path(path), content, first_output(path), judge, heads, target, dimensions=dimensions)
+    return Case(name, Path(path), content, first_output(path), judge, heads, target)
 
 
 def word_cases(found):

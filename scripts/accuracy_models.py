@@ -43,10 +43,10 @@ class Models:
         return self.shipped(SILERO, f"+{name}.onnx")
 
     def convolutional(self, name):
-        """A network of the usual shape with seeded random weights."""
+        """A network of the usual shape with seeded random weights, that ends with its logits."""
         path = self.folder / f"{name}.onnx"
         if not path.exists():
-            onnx.save(light(LIGHT[name]), path)
+            onnx.save(without_softmax(light(LIGHT[name])), path)
         return path
 
     def sentences(self):
@@ -64,6 +64,15 @@ class Models:
         return found
 
 
+def without_softmax(model):
+    """The model up to its last Softmax: with random weights that saturates and hides what is in front of it."""
+    graph = model.graph
+    if graph.node[-1].op_type == "Softmax":
+        last = graph.node.pop()
+        graph.node[-1].output[list(graph.node[-1].output).index(last.input[0])] = last.output[0]
+    return model
+
+
 def characters(path):
     """What the recogniser reads, from its own metadata."""
     found = {entry.key: entry.value for entry in onnx.load(path).metadata_props}
@@ -75,6 +84,28 @@ def ports(path):
     graph = onnx.load(path).graph
     constant = {tensor.name for tensor in graph.initializer}
     return [port.name for port in graph.input if port.name not in constant]
+
+
+def sized(path, arrays, is_single, target):
+    """Writes the model with the extents of `arrays` in place of its open ones, all but a leading batch.
+
+    A number among them becomes a constant: it chooses branches, as the sampling rate does.
+    """
+    model = onnx.load(path)
+    graph = model.graph
+    for port in list(graph.input):
+        if port.name not in arrays:
+            continue
+        array = arrays[port.name][0] if is_single else arrays[port.name]
+        if np.ndim(array) == 0:
+            graph.initializer.append(onnx.numpy_helper.from_array(np.asarray(array), port.name))
+            graph.input.remove(port)
+            continue
+        for axis, dimension in enumerate(port.type.tensor_type.shape.dim):
+            if axis > 0 or is_single:
+                dimension.dim_value = array.shape[axis]
+    onnx.save(model, target)
+    return target
 
 
 def encoder(path):

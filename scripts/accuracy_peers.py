@@ -99,13 +99,14 @@ def reader(arrays, is_single, rows=4):
             start = next(starts, None)
             if start is None:
                 return None
-            return {n: a[start] if is_single else a[start : start + step] for n, a in arrays.items()}
+            return {n: np.asarray(a[start]) if is_single else a[start : start + step] for n, a in arrays.items()}
 
     return Reader()
 
 
 def best(path, data, score, folder, quick=False, report=lambda name, result: None):
-    """The setting with the best score, of equal ones the smallest file: (name, path, score), or None.
+    """The setting with the best score of those that make the file smaller, of equal ones the smallest file:
+    (name, path, score), or None.
 
     `score(path)` judges a file; higher is better.
     """
@@ -119,6 +120,8 @@ def best(path, data, score, folder, quick=False, report=lambda name, result: Non
         target = Path(folder) / f"{Path(path).stem}.peer{index}.onnx"
         try:
             quantized(source, arguments, data.calibration, target, data.is_single)
+            if target.stat().st_size >= Path(path).stat().st_size:
+                raise CannotQuantize("the file is not smaller: it left the weights alone")
             value = score(target)
         except Exception as error:
             report(name, str(error).strip().splitlines()[-1] if str(error).strip() else type(error).__name__)
@@ -155,7 +158,8 @@ def outputs(path, arrays, is_single=False, rows=32):
     arrays = {name: array for name, array in arrays.items() if name in wanted}
     count = len(next(iter(arrays.values())))
     if is_single:
-        return np.stack([session.run(None, {n: a[row] for n, a in arrays.items()})[0] for row in range(count)])
+        # A row of a vector is a number, which is no array.
+        return np.stack([session.run(None, {n: np.asarray(a[row]) for n, a in arrays.items()})[0] for row in range(count)])
     parts = [
         session.run(None, {n: a[start : start + rows] for n, a in arrays.items()})[0] for start in range(0, count, rows)
     ]

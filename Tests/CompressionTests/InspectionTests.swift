@@ -18,6 +18,19 @@ import Testing
     #expect(layers[1].methods.contains("int8 dynamic"))
   }
 
+  /// Some exporters write all weights so.
+  @Test func weightsOfConstantNodesCount() throws {
+    var builder = GraphBuilder()
+    let x = builder.input("x", [.symbol("batch"), .known(8)])
+    let value = try Tensor(shape: [8, 4], TestModels.numbers(32, seed: 1))
+    let weight = builder.node("Constant", "weight", [], ["value": .tensor(value)])
+    let y = builder.node("MatMul", "mm", [x, weight])
+    let inspection = try Inspection(builder.model(output: y, [.symbol("batch"), .known(4)]))
+    #expect(inspection.parameters == 32)
+    #expect(inspection.nonzeros == 32)
+    #expect(inspection.layers.map(\.parameters) == [32])
+  }
+
   /// What is offered for a layer changes that layer when a recipe asks for it.
   @Test(arguments: [0, 1, 2]) func everythingOfferedWorks(number: Int) throws {
     let model = try [TestModels.mlp(), TestModels.cnn(), TestModels.matMulAdd()][number]

@@ -158,6 +158,18 @@ import Testing
     #expect(report.chosen == 1)
   }
 
+  @Test func whatIsKnownCountsWhenTheTimeIsOver() throws {
+    let seeds = [[Int](repeating: 1, count: 6), [Int](repeating: 2, count: 6)]
+    let goal = SearchGoal(objective: .size, maxLoss: 0.03)
+    let stopped = try search(FakeJudge(Self.space), goal, finishAfter: 1, seeds: seeds)
+    #expect(stopped.isStopped)
+    #expect(stopped.trials.count == 3)
+    #expect(stopped.chosen == 1)
+    let late = try search(FakeJudge(Self.space), goal, secondsATrial: 100, seeds: seeds)
+    #expect(!late.isStopped)
+    #expect(late.trials.count == 3)
+  }
+
   @Test func budgetsEndTheSearch() throws {
     let slow = FakeJudge(Self.space)
     slow.factor = 3

@@ -118,6 +118,14 @@ import Testing
     #expect(SequenceAgreement.distance(right, left) == edits)
   }
 
+  @Test(arguments: [Metric.f1, .auroc, .accuracy, .top5], [-1, 2])
+  func labelsAreClasses(metric: Metric, label: Int64) throws {
+    let labels = try Tensor(shape: [4], [0, 1, 0, label])
+    #expect(throws: CompressionError.dataset("label \(label) is no class; the first output has 2")) {
+      try score(metric, [4, 2], Self.scores, labels)
+    }
+  }
+
   /// Of probabilities the divergence is taken as they are: one half against one quarter and three quarters.
   @Test func divergenceOfProbabilities() throws {
     var comparison = OutputComparison()

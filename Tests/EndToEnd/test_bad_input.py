@@ -4,6 +4,7 @@ import gzip
 import json
 import zlib
 
+import numpy as np
 import onnx
 import pytest
 from conftest import DIGITS, HTTP_VERSIONS, REQUEST
@@ -152,6 +153,18 @@ def test_bad_model_name(server, name):
         ({"preset": "tiny"}, "tiny"),
         ({"steps": [], "colour": "red"}, "colour"),
         ({"steps": [{"quantize": {"weights": "int9"}}]}, "int9"),
+        ({"steps": [{"quantize": {"granularity": "group", "group": 2**31}}]}, "steps[0].quantize.group"),
+        ({"steps": [{"quantize": {"calibrator": "percentile", "percentile": 0}}]}, "steps[0].quantize.percentile"),
+        ({"steps": [{"share_weights": {"clusters": 10**300}}]}, "steps[0].share_weights.clusters"),
+        ({"steps": [{"merge": {"model": "../../etc/passwd"}}]}, "'..' is not a valid name"),
+        ({"steps": [{"equalize": {}}, {"prune": {"sparsity": None}}]}, "steps[1].prune.sparsity"),
+        ({"preset": "safe", "calibration": {"dataset": "digits-train", "samples": 10**9}}, "calibration.samples"),
+        ({"preset": "safe", "evaluation": {"dataset": "digits-test", "batches": [0]}}, "evaluation.batches[0]"),
+        ({"preset": "safe", "constraints": {"size_max": -1}}, "constraints.size_max"),
+        ({"search": {"seconds": 0}}, "search.seconds"),
+        (b'{"steps":[{"prune":{"sparsity":NaN}}]}', "not JSON"),
+        (b'{"steps":' + b"[" * 100_000, "not JSON"),
+        (b"null", "the recipe"),
     ],
 )
 def test_bad_recipe(server, recipe, says):
@@ -164,6 +177,38 @@ def test_unknown_dataset(server):
     reply = server.post("/v2/models/digits/compress", {"preset": "safe", "evaluation": {"dataset": "nobody"}})
     assert 400 <= reply.status < 500
     assert "nobody" in reply.error
+
+
+@pytest.mark.parametrize("body", [b"", b"hello", DIGITS.read_bytes()[:1000]], ids=["empty", "text", "truncated"])
+def test_bad_model_in_one_call(server, tmp_path, body):
+    file = tmp_path / "bad.onnx"
+    file.write_bytes(body)
+    reply = server.put("/v2/compress?quantize=int8", file)
+    assert reply.status == 422
+    assert "not a valid ONNX file" in reply.error
+
+
+@pytest.mark.parametrize(
+    "change, says",
+    [
+        ({"labels": np.full(8, 99)}, "label 99 is no class"),
+        ({"pixels": np.full((8, 64), np.nan, np.float32)}, "NaN"),
+        ({"pixels": np.zeros((8, 63), np.float32)}, "array 'pixels' has shape [8,63]"),
+        ({"pixels": np.zeros((8, 64), np.int64)}, "array 'pixels' holds int64"),
+    ],
+    ids=["label", "nan", "shape", "dtype"],
+)
+def test_data_that_judge_nothing(server, uploaded, tmp_path, change, says):
+    """They are taken, as another model may suit them; the job says what is wrong."""
+    file = tmp_path / "data.npz"
+    np.savez(file, **{"pixels": np.zeros((8, 64), np.float32), "labels": np.zeros(8, np.int64), **change})
+    name = uploaded.replace("_", "-")
+    assert server.put(f"/v2/datasets/{name}", file).status == 201
+    reply = server.post(f"/v2/models/{uploaded}/compress", {"preset": "balanced", "evaluation": {"dataset": name}})
+    job = server.finished_job(reply.json["id"])
+    assert job["state"] == "failed"
+    assert says in job["error"]
+    assert server.get(f"/v2/models/{uploaded}").json["versions"] == ["1"]
 
 
 def test_unknown_job(server):

@@ -106,6 +106,18 @@ def test_killed_during_job(own_server):
     assert own_server.get("/v2/models/work/versions/2").status == 404
 
 
+def test_terminated_during_job(own_server):
+    job, child = start_job(own_server)
+    assert own_server.stop() == 0
+    assert not Path(f"/proc/{child}").exists()
+    own_server.start()
+    state = own_server.get(f"/v2/jobs/{job}").json
+    assert state["state"] == "interrupted"
+    assert "server stopped" in state["error"]
+    assert own_server.get("/v2/models/work").json["versions"] == ["1"]
+    assert not [path for path in own_server.data.glob("state/scratch/*") if any(path.iterdir())]
+
+
 def test_sigterm_drains(own_server):
     assert own_server.stop() == 0
 

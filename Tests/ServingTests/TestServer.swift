@@ -57,7 +57,7 @@ final class TestServer: Sendable {
     if /bin/grep -q hang "$recipe"; then exec /bin/sleep 60; fi
     /bin/cp "$model" "$result"
     if /bin/grep -q reported "$recipe"; then /bin/cp "${0%/*}/report.json" "$report"; exit 0; fi
-    echo '{"promote":true,"note":"copied"}' > "$report"
+    printf '%s\\n' '{"promote":true,' '' '"note":"copied"}' > "$report"
     """
 
   // MARK: Requests

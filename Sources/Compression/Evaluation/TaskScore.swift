@@ -90,6 +90,10 @@ struct TaskScore {
       let label = classes[rows.lowerBound * labelsPerRow + place]
       // Positions of padding.
       if label < 0 && labelsPerRow > 1 { continue }
+      // Perplexity sees to its labels itself.
+      if metric != .perplexity, !(0..<max(scores.classes, 2)).contains(label) {
+        throw .dataset("label \(label) is no class; the first output has \(max(scores.classes, 2))")
+      }
       try add(label, scores, place)
     }
   }

@@ -63,7 +63,7 @@ struct CompressionRun {
     original = try ModelRunner(input.model, resources)
     samples = try RunSamples(input, calibration, original)
     if let dataset = samples.dataset {
-      outputs = try ReferenceOutputs(original, dataset)
+      outputs = try ReferenceOutputs(original, dataset, areReal: samples.areReal)
     } else {
       outputs = nil
     }

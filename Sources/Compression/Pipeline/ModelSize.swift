@@ -7,12 +7,18 @@ struct ModelSize {
   private(set) var parameters = 0
   private(set) var nonzeros = 0
 
-  /// Constants that are packed count as what they stand for.
+  /// Constants that are packed count as what they stand for, those of Constant nodes as any other.
   init(_ model: Model) {
-    var plain = model
-    if (try? Passes.expandPackedConstants(&plain)) == nil { plain = model }
+    let plain = (try? Self.plain(model)) ?? model
     count(plain.graph)
-    for function in model.functions { count(function.body) }
+    for function in plain.functions { count(function.body) }
+  }
+
+  private static func plain(_ model: Model) throws(GraphError) -> Model {
+    var plain = model
+    _ = try Passes.hoistConstantNodes(&plain)
+    _ = try Passes.expandPackedConstants(&plain)
+    return plain
   }
 
   private mutating func count(_ graph: Graph) {

@@ -30,9 +30,7 @@ struct SearchProposals {
 
   /// - Returns: a choice that was not judged yet; nil when there is none worth it.
   mutating func next(_ state: SearchState) -> [Int]? {
-    while let seed = seeds.popFirst() {
-      if !state.isTried(seed) { return seed }
-    }
+    if let seed = nextSeed(state) { return seed }
     while !isRepairing && budgets < Self.mostBudgets {
       guard let limit = nextBudget() else { break }
       budgets += 1
@@ -49,6 +47,14 @@ struct SearchProposals {
     }
     isRepairing = true
     return nextRepair(state)
+  }
+
+  /// - Returns: a choice of those to begin with.
+  mutating func nextSeed(_ state: SearchState) -> [Int]? {
+    while let seed = seeds.popFirst() {
+      if !state.isTried(seed) { return seed }
+    }
+    return nil
   }
 
   /// Takes note of the last trial.

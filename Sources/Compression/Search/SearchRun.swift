@@ -10,7 +10,7 @@ struct SearchRun {
   /// The original counts as one.
   var mostTrials = 24
   var budgetSeconds = 300.0
-  /// Choices to judge before any other, such as one treatment for all layers.
+  /// Choices that the judge knows already, such as one treatment for all layers: they count whatever time is left.
   var seeds: [[Int]] = []
 
   /// - Parameters:
@@ -27,9 +27,10 @@ struct SearchRun {
     var state = SearchState(self, original, seconds: elapsed() - start)
     var proposals = SearchProposals(self, original.cost)
     var isStopped = false
-    while state.trials.count < mostTrials && elapsed() < budgetSeconds {
-      isStopped = shouldFinish()
-      guard !isStopped, let choices = proposals.next(state) else { break }
+    while state.trials.count < mostTrials {
+      isStopped = isStopped || shouldFinish()
+      let hasTime = !isStopped && elapsed() < budgetSeconds
+      guard let choices = hasTime ? proposals.next(state) : proposals.nextSeed(state) else { break }
       try progress(state.trials.count)
       let begin = elapsed()
       do {

@@ -42,8 +42,11 @@ enum JobEventsEndpoint {
       })
   }
 
+  /// The lines of a report become `data` lines of one event, which the reader joins again.
   private static func event(_ job: Job) -> [UInt8] {
-    Array("event: \(job.state.rawValue)\ndata: ".utf8) + job.json(includingReport: job.state.isFinal)
-      + Array("\n\n".utf8)
+    let lines = job.json(includingReport: job.state.isFinal).split(separator: UInt8(ascii: "\n"))
+    var bytes = Array("event: \(job.state.rawValue)\n".utf8)
+    for line in lines { bytes += Array("data: ".utf8) + line + [UInt8(ascii: "\n")] }
+    return bytes + [UInt8(ascii: "\n")]
   }
 }
