@@ -1,6 +1,7 @@
 import Compression
 import Dispatch
 import FoundationEssentials
+import Glibc
 import Logging
 import Synchronization
 
@@ -168,17 +169,37 @@ public final class JobRunner: Sendable {
   /// Ends what an earlier server left unfinished, then goes on with its waiting jobs.
   func start() throws(ServingError) {
     for job in try store.unfinished() where job.state == .running || job.kind == .oneCall {
-      let made = madeVersion(of: job)
-      _ = try store.update(job.id) { job in
-        if let made {
-          (job.version, job.report) = (made.version, made.report)
-          job.end(.done, error: nil)
-        } else {
-          job.end(.interrupted, error: "the server stopped while the job was waiting or running")
-        }
-      }
+      _ = try conclude(
+        job, .interrupted, error: "the server stopped while the job was waiting or running")
     }
     startWaiting()
+  }
+
+  /// Ends a job as `done` if it has published its version, else as `state`.
+  private func conclude(_ job: Job, _ state: JobState, error: String) throws(ServingError) -> Job? {
+    let made = madeVersion(of: job)
+    return try store.update(job.id) { job in
+      if let made {
+        (job.version, job.report) = (made.version, made.report)
+        job.end(.done, error: nil)
+      } else {
+        job.end(state, error: error)
+      }
+    }
+  }
+
+  /// The end of a job that threw, written as soon as it can be: a full disk leaves no job `running`.
+  private func concludeFailed(_ job: Job, _ reason: ServingError) -> Job? {
+    while true {
+      do throws(ServingError) {
+        return try conclude(job, .failed, error: "\(reason)")
+      } catch {
+        if state.withLock({ $0.isStopping }) { return nil }
+        logger.error(
+          "the end of a job cannot be written yet", metadata: ["job": "\(job.id)", "reason": "\(error)"])
+        sleep(1)
+      }
+    }
   }
 
   /// The version that a job published right before its server ended.
@@ -220,7 +241,7 @@ public final class JobRunner: Sendable {
     do throws(ServingError) {
       ended = try JobRun(job: job, runner: self).run()
     } catch {
-      ended = try? store.update(job.id) { $0.end(.failed, error: "\(error)") }
+      ended = concludeFailed(job, error)
     }
     state.withLock { state in
       state.wishes[job.id] = nil
