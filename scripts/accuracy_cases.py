@@ -156,7 +156,7 @@ def sentence_cases(found):
 def image_cases(found):
     for name in ("squeezenet", "resnet50"):
         path = found.convolutional(name)
-        content = data.images(models.ports(path)[0])
+        content = data.images(models.ports(path)[0], 16, 16)
         yield case(name, path, content, seen, ["SQNR dB", "agreement %"], lambda j, size: j.value >= 30)
 
 
