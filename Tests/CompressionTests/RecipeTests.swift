@@ -3,6 +3,16 @@ import Testing
 @testable import Compression
 
 @Suite struct RecipeTests {
+  @Test func stepsAreBounded() throws {
+    let steps = { (count: Int) in
+      Array("{\"steps\":[\(repeatElement(#"{"equalize":{}}"#, count: count).joined(separator: ","))]}".utf8)
+    }
+    #expect(try Recipe.parse(steps(1000)).steps.count == 1000)
+    #expect(throws: CompressionError.recipe("steps: holds 1001; at most 1000 are taken")) {
+      try Recipe.parse(steps(1001))
+    }
+  }
+
   @Test(arguments: [
     #"{"search":{}}"#, #"{"search":{"seconds":10,"trials":3,"minimize":"size"}}"#, "", " \n", "{}",
     #"{"preset":"balanced"}"#,
@@ -89,7 +99,7 @@ import Testing
   }
 
   @Test(arguments: [
-    (#"{"steps":[{"quantize":{"smooth":0.5}}]}"#, "steps[0].quantize.smooth"),
+    (#"{"steps":[{"quantize":{"smooth":0.5}}]}"#, "steps[0].quantize.smooth")
   ]) func whatALaterVersionBringsIsNamedAsSuch(text: String, place: String) throws {
     let error = #expect(throws: CompressionError.self) { try Recipe.parse(Array(text.utf8)) }
     let description = "\(try #require(error))"

@@ -37,6 +37,9 @@ extension Recipe {
     return try Recipe(.object(members))
   }
 
+  /// More than one for each layer of a deep network; each is recorded in the result.
+  private static let mostSteps = 1000
+
   init(_ json: JSONValue) throws(CompressionError) {
     let members = try RecipeMembers(
       json, path: "",
@@ -51,6 +54,9 @@ extension Recipe {
         throw .recipe("steps: must be an array, not \(value.kind)")
       }
       if array.isEmpty { throw .recipe("steps: is empty; preset audit measures without changing anything") }
+      if array.count > Self.mostSteps {
+        throw .recipe("steps: holds \(array.count); at most \(Self.mostSteps) are taken")
+      }
       for (index, element) in array.enumerated() {
         steps.append(try Step(element, path: "steps[\(index)]"))
       }
