@@ -81,7 +81,12 @@ import Testing
     let floats = try Tensor(shape: [5], [0, 1, 1, -0.0, 2] as [Float])
     #expect(
       StorageSurvey(floats)
-        == StorageSurvey(elements: 5, width: 4, kept: 4, distinct: 4))
+        == StorageSurvey(elements: 5, width: 4, kept: 4, distinct: 4, isHalf: true))
+    for other in [Float(0.1), 65536, .nan, .infinity, .leastNonzeroMagnitude] {
+      let tensor = try Tensor(shape: [2], [1, other])
+      #expect(StorageSurvey(tensor)?.isHalf == false)
+      #expect(StorageSurvey(tensor)?.byteCount(.half) == nil)
+    }
     let codes = try Tensor(shape: [5], [128, 128, 0, 128, 1] as [UInt8])
     #expect(
       StorageSurvey(codes)

@@ -66,6 +66,11 @@ import Testing
     try check(shared, operators: ["Cast", "Gather"], opset: opset, within: codes + 4 * levels + 500)
   }
 
+  @Test func whatFloat16HoldsIsStoredInIt() throws {
+    let halves = try model(weights { Float(Float16($1)) })
+    try check(halves, operators: ["Cast"], opset: 17, within: 127 * 129 * 2 + 500)
+  }
+
   @Test func codesOfQuantizedWeightsArePackedToo() throws {
     let pruned = try model(weights { $0 % 10 == 0 ? $1 : 0 })
     var (quantized, ledger) = (pruned, LayerLedger(pruned))

@@ -62,6 +62,8 @@ SUBJECTS = {
     "lstm": generated(lambda: exported("text_lstm", 2)),
     # With a transposed convolution.
     "unet": generated(lambda: exported("unet", 1), lambda seed: {"x": exported_graphs.normal(16, 3, 16, 16, seed=seed)}),
+    # Computes in float16.
+    "half": generated(lambda: exported("half", 1)),
     # Layers inside the branches of an If.
     "branches": generated(lambda: exported("decoder_merged", 1)),
 }
@@ -143,6 +145,7 @@ RECIPES = {
     "pruned-dynamic": (prune(0.5) + dynamic(), FLAT),
     "pruned-static": (prune(0.5) + static(), FLAT),
     "pruned-int8": (prune(0.9) + weights("int8"), FLAT),
+    "pruned-heads": (prune(0.5, structure="head"), ["bert"]),
     "pruned-channels-static": (prune(0.5, structure="channel") + static(), FLAT),
     "shared": ([{"share_weights": {"clusters": 16}}], [*FLAT, "bert"]),
     "shared-channel": ([{"share_weights": {"clusters": 16, "scope": "channel"}}], FLAT),

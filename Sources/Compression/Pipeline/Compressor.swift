@@ -100,6 +100,9 @@ struct CompressionRun {
         try meter.begin(stage, begin...(begin + share))
       }
     }
+    if FloatWidening.isNeeded(input.model) && !FloatWidening.isNeeded(reference) {
+      ledger.notes.append("The model computed in 16-bit floats and computes in float32 now.")
+    }
     model.metadata = Provenance.metadata(
       of: input, choice.steps, ledger, replacing: input.model.metadata, isChanged: true)
   }

@@ -2,8 +2,8 @@ import Engine
 import GraphIR
 
 /// Brings a model into the form that the methods work on: weights as constants, no identities, constants folded,
-/// batch normalisation inside the layer before it, functions and known branches in place, activations under their own
-/// names, an opset that has the operators of quantization.
+/// batch normalisation inside the layer before it, float32 in place of 16-bit floats, functions and known branches in
+/// place, activations under their own names, an opset that has the operators of quantization.
 enum Normalizer {
   /// The first opset with an axis on DequantizeLinear, and the IR version that belongs to it.
   private static let opset = 13
@@ -18,6 +18,7 @@ enum Normalizer {
       if model.hasContribOperators { result = try result.raised(to: ContribOperators.opset) }
       try result.inlineFunctions()
       if model.hasContribOperators { try result.lowerContribOperators() }
+      if FloatWidening.isNeeded(result) { _ = try FloatWidening.apply(to: &result) }
       result.irVersion = max(result.irVersion, irVersion)
       _ = try Passes.takeKnownBranches(&result, evaluate: Program.evaluator())
       try Passes.simplify(&result, evaluate: Program.evaluator())

@@ -35,6 +35,18 @@ struct BitPatterns {
   }
 }
 
+extension BitPatterns {
+  /// True when each element, a float32, is finite and the same as a float16.
+  var areHalves: Bool {
+    for index in 0..<count {
+      let value = Float(bitPattern: self[index])
+      let half = Float16(value)
+      if !half.isFinite || Float(half).bitPattern != value.bitPattern { return false }
+    }
+    return true
+  }
+}
+
 extension Tensor {
   /// Calls `body` with the bits of every element; nil for types with other widths than 1, 2 or 4 bytes.
   func withBitPatterns<Result>(_ body: (BitPatterns) -> Result?) -> Result? {

@@ -9,6 +9,8 @@ enum StorageForm: Sendable, Equatable, CaseIterable {
   case bitmask
   /// `TableCode` with uint8 or uint4 indices.
   case table
+  /// float32 elements that float16 holds as well, with a Cast.
+  case half
 
   /// Nodes, names and shapes that a form adds to a file, in bytes, for names of a dozen characters.
   var overhead: Int {
@@ -16,6 +18,7 @@ enum StorageForm: Sendable, Equatable, CaseIterable {
     case .plain: 0
     case .bitmask: 1000
     case .table: 200
+    case .half: 100
     }
   }
 }
@@ -29,6 +32,8 @@ struct StorageSurvey: Sendable, Equatable {
   let kept: Int
   /// Distinct elements; nil when they are more than 256.
   let distinct: Int?
+  /// Whether float16 holds all of them exactly.
+  let isHalf: Bool
 
   /// Forms other than the plain one must save this fraction of a constant, and that many bytes.
   static let leastSaving = (fraction: 0.05, bytes: 4096)
@@ -41,17 +46,19 @@ struct StorageSurvey: Sendable, Equatable {
       for index in 0..<patterns.count where patterns[index] != background { kept += 1 }
       return StorageSurvey(
         elements: patterns.count, width: patterns.width, kept: kept,
-        distinct: patterns.distinct(atMost: TableCode.largestTable)?.count)
+        distinct: patterns.distinct(atMost: TableCode.largestTable)?.count,
+        isHalf: tensor.type == .float32 && patterns.areHalves)
     }
     guard let survey else { return nil }
     self = survey
   }
 
-  init(elements: Int, width: Int, kept: Int, distinct: Int?) {
+  init(elements: Int, width: Int, kept: Int, distinct: Int?, isHalf: Bool = false) {
     self.elements = elements
     self.width = width
     self.kept = kept
     self.distinct = distinct
+    self.isHalf = isHalf
   }
 
   /// Bytes that a form takes in a file; nil where it cannot hold the constant.
@@ -63,6 +70,9 @@ struct StorageSurvey: Sendable, Equatable {
     case .table:
       guard let distinct else { return nil }
       data = (distinct <= 16 ? (elements + 1) / 2 : elements) + distinct * width
+    case .half:
+      if !isHalf { return nil }
+      data = 2 * elements
     }
     return data + form.overhead
   }
@@ -90,6 +100,7 @@ struct StorageSurvey: Sendable, Equatable {
     case .bitmask: 18
     // uint4.
     case .table: (distinct ?? 0) <= 16 ? 21 : 13
+    case .half: 6
     }
   }
 }

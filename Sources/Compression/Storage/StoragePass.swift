@@ -2,7 +2,7 @@ import GraphIR
 import Tensors
 
 /// Puts every constant of a model into the form that makes the file smallest, whatever made it so: zeros into a bitmask
-/// with the elements that are kept, few distinct elements into a table.
+/// with the elements that are kept, few distinct elements into a table, what float16 holds exactly into that.
 ///
 /// All forms are standard ONNX and give the same elements back, bit by bit. The engine and other runtimes undo them when
 /// the model is loaded.
@@ -97,6 +97,14 @@ enum StoragePass {
             name: "\(name)/table", op: "Gather",
             inputs: [patch.addConstant("\(name).table", code.values), places], outputs: [output]), before: 0)
         patch.replaceUses(of: id, with: output)
+      case .half:
+        let code = try FloatStorage.fp16.code(tensor, channelAxis: nil)
+        let output = patch.addValue(Value(name: "\(name).plain"))
+        patch.insert(
+          Node(
+            name: "\(name)/plain", op: "Cast", inputs: [patch.addConstant("\(name).half", code.codes)],
+            outputs: [output], attributes: ["to": .int(1)]), before: 0)
+        patch.replaceUses(of: id, with: output)
       case .bitmask:
         guard let code = try BitmaskCode(tensor) else { continue }
         patch.replaceUses(of: id, with: try bits.insert(code, name, &patch))
@@ -113,6 +121,7 @@ extension StorageForm {
     case .plain: "they are"
     case .bitmask: "a bitmask and the elements that are kept"
     case .table: "a table and an index for every element"
+    case .half: "float16, which holds them exactly"
     }
   }
 }

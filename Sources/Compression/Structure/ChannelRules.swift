@@ -235,17 +235,35 @@ struct ChannelRules {
     {
       var read: Set<Int>? = []
       for use in uses {
-        let reader = graph.nodes[use.node]
-        guard reader.op == "Gather", use.position == 0, let picked = graph.constant(reader.inputs[1]),
-          picked.type == .int64
-        else {
+        guard use.position == 0, let places = placesRead(by: graph.nodes[use.node], of: rank) else {
           read = nil
           break
         }
-        for place in picked.array(of: Int.self) { read?.insert(place < 0 ? place + rank : place) }
+        read?.formUnion(places)
       }
       if let read { isRead = read }
     }
     variables.fix(node.inputs[0], except: Set((0..<rank).filter { !isRead.contains($0) }))
+  }
+
+  /// Which of `count` extents a Gather or Slice picks; nil where that is not known before the run.
+  private func placesRead(by node: Node, of count: Int) -> [Int]? {
+    func constant(_ position: Int) -> [Int]? {
+      guard position < node.inputs.count, !node.inputs[position].isNone,
+        let tensor = graph.constant(node.inputs[position]), tensor.type == .int64
+      else { return nil }
+      return tensor.array(of: Int.self)
+    }
+    switch node.op {
+    case "Gather": return constant(1)?.map { $0 < 0 ? $0 + count : $0 }
+    case "Slice":
+      // Larger steps read some of these.
+      let steps = node.inputs.count > 4 ? constant(4) : [1]
+      guard let start = constant(1)?.first, let end = constant(2)?.first, let step = steps?.first, step > 0
+      else { return nil }
+      let bounds = [start, end].map { min(max($0 < 0 ? $0 + count : $0, 0), count) }
+      return Array(bounds[0]..<max(bounds[0], bounds[1]))
+    default: return nil
+    }
   }
 }

@@ -31,7 +31,7 @@ enum FloatStorage: String, Sendable, CaseIterable {
     let groups: ScaleGroups = channelAxis == nil ? .tensor : .channel
     var scales: [Float] = []
     if self == .fp8 { scales = Self.float8Scales(weight, channelAxis) }
-    let walk = channelAxis.map { ChannelAxis(weight.shape, $0) }
+    let walk = channelAxis.map { ChannelWalk(weight.shape, axis: $0) }
     weight.withElements(Float.self) { weights in
       codes.withMutableBytes { bytes in
         for (index, value) in weights.enumerated() {
@@ -83,8 +83,8 @@ enum FloatStorage: String, Sendable, CaseIterable {
 
   /// max|w| / 448 of each channel, 1 where that is zero.
   private static func float8Scales(_ weight: Tensor, _ axis: Int?) -> [Float] {
-    let walk = axis.map { ChannelAxis(weight.shape, $0) }
-    var largest = [Float](repeating: 0, count: walk?.channels ?? 1)
+    let walk = axis.map { ChannelWalk(weight.shape, axis: $0) }
+    var largest = [Float](repeating: 0, count: axis.map { weight.shape[$0] } ?? 1)
     weight.withElements(Float.self) { weights in
       for (index, value) in weights.enumerated() where value.isFinite {
         let channel = walk?.channel(of: index) ?? 0
@@ -93,17 +93,4 @@ enum FloatStorage: String, Sendable, CaseIterable {
     }
     return largest.map { $0 / largestFloat8 < .leastNormalMagnitude ? 1 : $0 / largestFloat8 }
   }
-}
-
-/// Which channel each element of a row-major tensor belongs to.
-private struct ChannelAxis {
-  let channels: Int
-  private let stride: Int
-
-  init(_ shape: Shape, _ axis: Int) {
-    channels = shape[axis]
-    stride = max(shape.strides[axis], 1)
-  }
-
-  func channel(of element: Int) -> Int { element / stride % channels }
 }
