@@ -32,10 +32,14 @@ import Testing
   }
 
   /// What is offered for a layer changes that layer when a recipe asks for it.
-  @Test(arguments: [0, 1, 2]) func everythingOfferedWorks(number: Int) throws {
-    let model = try [TestModels.mlp(), TestModels.cnn(), TestModels.matMulAdd()][number]
-    let inner = number == 1 ? [2, 6, 6] : [8]
-    let calibration = try TestModels.dataset(for: model, rows: 64, inner: inner)
+  @Test(arguments: [0, 1, 2, 3, 4, 5]) func everythingOfferedWorks(number: Int) throws {
+    let model = try [
+      TestModels.mlp(), TestModels.cnn(), TestModels.matMulAdd(), Self.transposedConvolution(groups: 1),
+      Self.transposedConvolution(groups: 2), Self.stack(),
+    ][number]
+    let inner = [[8], [2, 6, 6], [8], [8, 5, 5], [8, 5, 5], [5, 8]][number]
+    let values = TestModels.numbers(64 * inner.reduce(1, *), seed: 5)
+    let calibration = try Dataset([("x", try Tensor(shape: Shape([64] + inner), values))])
     let resources = TestModels.resources()
     let input = CompressionInput(
       model: model, fileBytes: 0, sourceSHA256: "", recipe: Recipe(steps: []), calibration: calibration)
@@ -45,7 +49,7 @@ import Testing
       calibration: calibration, others: [:], samples: samples, resources: resources,
       memory: input.calibrationMemory, place: { "steps[\($0)]" })
     for layer in LayerScan(reference).layers {
-      let offers = LayerMethods.offers(for: layer)
+      let offers = LayerMethods.offers(for: layer, in: reference.graph)
       #expect(offers.count >= 4)
       for offer in offers {
         let step = offer.step.selecting([layer.name])
@@ -54,5 +58,20 @@ import Testing
         #expect(report?.methods.isEmpty == false, "\(offer.name) on \(layer.name): \(report?.noOp ?? [])")
       }
     }
+  }
+
+  private static func transposedConvolution(groups: Int) throws -> Model {
+    var builder = GraphBuilder()
+    let x = builder.input("x", [.symbol("batch"), .known(8), .known(5), .known(5)])
+    let weight = try builder.constant("w", [8, 3, 2, 2], seed: 1)
+    let y = builder.node("ConvTranspose", "up", [x, weight], ["group": .int(groups)])
+    return builder.model(output: y, [.symbol("batch"), .known(3 * groups), .known(6), .known(6)])
+  }
+
+  private static func stack() throws -> Model {
+    var builder = GraphBuilder()
+    let x = builder.input("x", [.symbol("batch"), .known(5), .known(8)])
+    let y = builder.node("MatMul", "stack", [x, try builder.constant("w", [1, 8, 3], seed: 1)])
+    return builder.model(output: y, [.symbol("batch"), .known(5), .known(3)])
   }
 }

@@ -67,7 +67,9 @@ public struct Inspection: Encodable, Sendable {
     metadata = Dictionary(model.metadata.map { ($0.key, $0.value) }, uniquingKeysWith: { first, _ in first })
     let counter = MultiplyCount(seen)
     layers = scan.all.map { layer in
-      Self.layer(layer, macs: layer.path.steps.isEmpty ? counter.perSample(layer, in: seen.graph) : nil)
+      let graph = seen[graph: layer.path]
+      let macs = layer.path.steps.isEmpty ? counter.perSample(layer, in: graph) : nil
+      return Self.layer(layer, in: graph, macs: macs)
     }
     layers += scan.untouched.map(Self.layer)
     macs = layers.reduce(0) { $0 + ($1.macs ?? 0) }
@@ -83,12 +85,12 @@ public struct Inspection: Encodable, Sendable {
       symbols: dimensions.map { if case .symbol(let name) = $0 { name } else { nil } })
   }
 
-  private static func layer(_ layer: WeightLayer, macs: Int?) -> Layer {
+  private static func layer(_ layer: WeightLayer, in graph: Graph, macs: Int?) -> Layer {
     let zeros = layer.weights.withElements(Float.self) { $0.reduce(0) { $0 + ($1 == 0 ? 1 : 0) } }
     return Layer(
       name: layer.name, op: layer.op.description, shape: layer.shape.dimensions,
       parameters: layer.weights.elementCount, zeros: zeros, macs: macs,
-      methods: LayerMethods.offers(for: layer).map(\.name),
+      methods: LayerMethods.offers(for: layer, in: graph).map(\.name),
       reason: nil)
   }
 

@@ -1,3 +1,5 @@
+import GraphIR
+
 /// Which steps of recipes suit a layer, told from its kind: what `adze inspect` names.
 enum LayerMethods {
   /// Named as reports name what was done, or nearly so.
@@ -17,19 +19,22 @@ enum LayerMethods {
     case matrices
   }
 
-  static func offers(for layer: WeightLayer) -> [Offer] {
+  /// - Parameter graph: the one that the layer is in.
+  static func offers(for layer: WeightLayer, in graph: Graph) -> [Offer] {
     all.filter { offer in
-      switch offer.suits {
-      case .all: !isGroupedTransposition(layer)
-      case .products: layer.isProduct
-      case .matrices: layer.isProduct && !layer.isConvolution
+      let suits =
+        switch offer.suits {
+        case .all: true
+        case .products: layer.isProduct
+        case .matrices: layer.isProduct && !layer.isConvolution
+        }
+      if !suits { return false }
+      switch offer.step {
+      case .quantize(let step): return step.obstacle(layer, graph) == nil
+      case .lowRank: return layer.restriction == nil && LowRankCandidate.obstacle(layer) == nil
+      default: return layer.restriction == nil
       }
     }
-  }
-
-  /// A grouped ConvTranspose has no axis of output channels.
-  private static func isGroupedTransposition(_ layer: WeightLayer) -> Bool {
-    if case .convTranspose(let groups) = layer.kind { groups != 1 } else { false }
   }
 
   /// Those that this version takes.
