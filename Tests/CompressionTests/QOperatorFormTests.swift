@@ -102,7 +102,10 @@ import Testing
     let a = builder.node("MatMul", "a", [x, try builder.constant("wa", [8, 6], seed: 1)])
     let b = builder.node("MatMul", "b", [a, try builder.constant("wb", [6, 4], seed: 2)])
     let model = builder.model(output: b, [.symbol("batch"), .known(4)])
-    let (result, layers) = try apply(.qoperator, to: model, inner: [8]) { $0.biasCorrection = false }
+    let (result, layers) = try apply(.qoperator, to: model, inner: [8]) {
+      $0.biasCorrection = false
+      $0.smooth = .none
+    }
     #expect(
       operators(result).sorted() == [
         "DequantizeLinear", "DequantizeLinear", "MatMul", "QLinearMatMul", "QuantizeLinear",

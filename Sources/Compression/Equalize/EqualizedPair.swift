@@ -11,7 +11,7 @@ struct EqualizedPair {
   var bias: GraphIndex.Use?
 
   /// f(s x) = s f(x) for s > 0, on every channel by itself.
-  private static let homogeneous: Set<OperatorName> = [
+  static let homogeneous: Set<OperatorName> = [
     "Relu", "LeakyRelu", "MaxPool", "AveragePool", "GlobalAveragePool", "GlobalMaxPool", "Identity",
     "Dropout",
   ]
@@ -67,7 +67,7 @@ struct EqualizedPair {
 
 extension WeightLayer {
   /// Output channels that can have factors of their own; nil for kinds that have none.
-  fileprivate var equalizedOutputs: Int? {
+  var equalizedOutputs: Int? {
     switch kind {
     case .matMul: shape.rank == 2 ? outputChannels : nil
     case .gemm, .conv: outputChannels

@@ -26,11 +26,14 @@ struct GraphIndex {
 
   func isGraphOutput(_ value: ValueID) -> Bool { outputs.contains(value) }
 
+  /// The places where `value` is read; nil when it leaves the graph or a body reads it.
+  func allUses(of value: ValueID) -> [Use]? {
+    outputs.contains(value) || captured.contains(value) ? nil : uses[value] ?? []
+  }
+
   /// The one place where `value` is read; nil when there are more, or it leaves the graph.
   func onlyUse(of value: ValueID) -> Use? {
-    guard let uses = uses[value], uses.count == 1, !outputs.contains(value), !captured.contains(value) else {
-      return nil
-    }
+    guard let uses = allUses(of: value), uses.count == 1 else { return nil }
     return uses[0]
   }
 }

@@ -150,12 +150,15 @@ struct LayerLedger {
 
   /// Notes that a step wrote `layer` in another scale, with which the model computes the same: what follows is compared
   /// with `weights`.
-  mutating func rescale(_ layer: WeightLayer, _ graph: Graph, method: String, _ weights: Tensor) {
+  /// - Parameter scalesOutput: false where only the scale of the layer's input is another.
+  mutating func rescale(
+    _ layer: WeightLayer, _ graph: Graph, method: String, _ weights: Tensor, scalesOutput: Bool = true
+  ) {
     let output = layer.key(in: graph).text
     let key = owners[output] ?? output
     guard var entry = entries[key], entry.original != nil else { return }
     entry.isMentioned = true
-    entry.isRescaled = true
+    if scalesOutput { entry.isRescaled = true }
     if entry.parts.isEmpty { entry.original = weights } else { entry.parts[output]?.weights = weights }
     if entry.report.methods.last != method { entry.report.methods.append(method) }
     entries[key] = entry

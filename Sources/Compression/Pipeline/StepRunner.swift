@@ -58,8 +58,9 @@ struct StepRunner {
       index += count
     }
     if storage == .auto && !steps.isEmpty {
+      let notes = ledger.notes.count
       try StoragePass.apply(to: &model, &ledger)
-      if !ledger.notes.isEmpty { try verify(model, path: "storage") }
+      if ledger.notes.count > notes { try verify(model, path: "storage") }
     }
     return (model, ledger)
   }

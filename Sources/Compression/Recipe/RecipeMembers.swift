@@ -89,22 +89,18 @@ struct RecipeMembers {
   }
 
   /// The member as one of `Choice`'s values.
-  /// - Parameter later: values that the interface knows and this version does not do yet.
   func choice<Choice: RawRepresentable & CaseIterable>(
-    _ name: String, _: Choice.Type, later: [String] = []
+    _ name: String, _: Choice.Type
   ) throws(CompressionError) -> Choice? where Choice.RawValue == String {
     guard let text = try string(name) else { return nil }
-    if !later.contains(text), let choice = Choice(rawValue: text) { return choice }
-    throw notAmong(
-      name, text, now: Choice.allCases.map(\.rawValue).filter { !later.contains($0) }, later: later)
+    guard let choice = Choice(rawValue: text) else {
+      throw notAmong(name, text, Choice.allCases.map(\.rawValue))
+    }
+    return choice
   }
 
-  func notAmong(_ name: String, _ text: String, now: [String], later: [String]) -> CompressionError {
-    let allowed = now.joined(separator: ", ")
-    if later.contains(text) {
-      return .unsupported("\(path(of: name)) '\(text)'; this version has \(allowed)")
-    }
-    return .recipe("\(path(of: name)): '\(text)' is not one of \(allowed)")
+  func notAmong(_ name: String, _ text: String, _ allowed: [String]) -> CompressionError {
+    .recipe("\(path(of: name)): '\(text)' is not one of \(allowed.joined(separator: ", "))")
   }
 
   /// Refuses members that have a meaning only beside values that this version does not have.

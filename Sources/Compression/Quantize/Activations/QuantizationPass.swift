@@ -24,8 +24,9 @@ struct QuantizationPass: CompressionMethod {
     _ assignments: [QuantizeAssignment], to model: inout Model, _ ledger: inout LayerLedger,
     _ context: StepContext
   ) throws(CompressionError) {
-    let reference = model
     try raise(&model, for: assignments)
+    try Smoothing.apply(refreshed(assignments, model), to: &model, &ledger, context)
+    let reference = model
     let coded = try WeightSolver.solve(refreshed(assignments, model), in: &model, context)
     func chosen(_ mode: QuantizeStep.Activations) -> [QuantizeAssignment] {
       refreshed(assignments.filter { $0.step.mode == mode }, model).map { assignment in
@@ -46,7 +47,8 @@ struct QuantizationPass: CompressionMethod {
       uncorrected.map(\.key), from: reference, in: &model, context, keepsOnlyGains: true)
     // Corrections look for the layers themselves.
     try QOperatorForm.apply(
-      assignments.filter { $0.step.format == .qoperator }, reference.graph, &model, &ledger)
+      refreshed(assignments.filter { $0.step.format == .qoperator }, reference), reference.graph, &model,
+      &ledger)
   }
 
   // MARK: Who takes what

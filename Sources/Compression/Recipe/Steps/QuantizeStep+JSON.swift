@@ -63,6 +63,10 @@ extension QuantizeStep: RecipeStep {
         throw .recipe("\(members.path(of: name)): is only used with activations static")
       }
     }
+    if case .exponent = smooth, !weights.hasScales {
+      throw .recipe(
+        "\(members.path(of: "smooth")): a number is only used with weights that have scales")
+    }
     if activationScale == .row, activations != .dynamic {
       throw .recipe("\(members.path(of: "activation_scale")): row is only used with activations dynamic")
     }
@@ -79,15 +83,14 @@ extension QuantizeStep: RecipeStep {
   }
 
   private static func smooth(_ members: RecipeMembers) throws(CompressionError) -> Smooth {
-    if case .number? = members.value("smooth") {
-      guard let exponent = try members.number("smooth", in: 0...1) else { return .auto }
-      throw .unsupported("\(members.path(of: "smooth")) \(exponent); this version has auto, none")
+    if case .number? = members.value("smooth"), let exponent = try members.number("smooth", in: 0...1) {
+      return .exponent(exponent)
     }
     switch try members.string("smooth") ?? "auto" {
     case "auto": return .auto
     case "none": return .none
     case let text:
-      throw members.notAmong("smooth", text, now: ["auto", "none", "a number"], later: [])
+      throw members.notAmong("smooth", text, ["auto", "none", "a number"])
     }
   }
 
@@ -105,7 +108,7 @@ extension QuantizeStep: RecipeStep {
     case "mse": return .mse
     default:
       throw members.notAmong(
-        "calibrator", name, now: ["minmax", "moving_average", "percentile", "entropy", "mse"], later: [])
+        "calibrator", name, ["minmax", "moving_average", "percentile", "entropy", "mse"])
     }
   }
 

@@ -77,12 +77,18 @@ public struct QuantizeStep: Sendable, Equatable {
     case mse
   }
 
-  /// Moves what is hard to quantize from activations into weights: Xiao et al., SmoothQuant (2022).
+  /// Factors for the channels of a layer's input: what computes it is divided by them, the weights are multiplied. The
+  /// model computes the same in float and loses less when it is quantized.
   public enum Smooth: Sendable, Equatable {
-    /// Leaves activations as they are.
+    /// The α of a grid with the least error of the layer's outputs on the calibration data, where it takes away a fifth
+    /// of the error or more; layers with an error below 1e-4 of their outputs, and all without data, stay as they are.
+    /// Only where the operator before can be divided, so that nothing is added to the graph; for products with 8-bit
+    /// activations, and for weights alone of fewer than 8 bits that are rounded to the nearest.
     case auto
     case none
-    /// α, 0…1.
+    /// α, 0…1, for every product of the main graph: s = max|x|^α / max|w|^(1−α), Xiao et al., SmoothQuant (2022); with
+    /// activations none s = (mean|x|)^α, Lin et al., AWQ (2023). Where no operator before can be divided, a Mul is put
+    /// in front of the layers. Needs calibration data.
     case exponent(Double)
   }
 
