@@ -122,15 +122,10 @@ enum FloatWidening {
         }
       case .tensor(let tensor) where narrow.contains(tensor.type):
         node.attributes[entry.name] = .tensor(try widened(tensor))
-      case .graph(var body):
-        try widen(&body)
-        node.attributes[entry.name] = .graph(body)
-      case .graphs(var bodies):
-        for index in bodies.indices { try widen(&bodies[index]) }
-        node.attributes[entry.name] = .graphs(bodies)
       default: break
       }
     }
+    try node.changeBodies(widen)
   }
 
   private static func widened(_ tensor: Tensor) throws(TensorError) -> Tensor {
@@ -148,19 +143,10 @@ extension Node {
   fileprivate mutating func replace(_ values: [ValueID: ValueID]) {
     for index in inputs.indices { inputs[index] = values[inputs[index]] ?? inputs[index] }
     for index in outputs.indices { outputs[index] = values[outputs[index]] ?? outputs[index] }
-    func replaced(_ body: Graph) -> Graph {
-      var body = body
+    changeBodies { body in
       for index in body.captures.indices {
         let outer = body.captures[index].outer
         body.captures[index].outer = values[outer] ?? outer
-      }
-      return body
-    }
-    for entry in attributes.entries {
-      switch entry.value {
-      case .graph(let body): attributes[entry.name] = .graph(replaced(body))
-      case .graphs(let bodies): attributes[entry.name] = .graphs(bodies.map(replaced))
-      default: break
       }
     }
   }

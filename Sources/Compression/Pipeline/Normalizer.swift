@@ -21,6 +21,7 @@ enum Normalizer {
       if FloatWidening.isNeeded(result) { _ = try FloatWidening.apply(to: &result) }
       result.irVersion = max(result.irVersion, irVersion)
       _ = try Passes.takeKnownBranches(&result, evaluate: Program.evaluator())
+      BodyConstants.localize(&result)
       try Passes.simplify(&result, evaluate: Program.evaluator())
       if Passes.spelledHardSwishCount(in: result) > 0 {
         if let version = result.opsets[""], version < Passes.hardSwishOpset {

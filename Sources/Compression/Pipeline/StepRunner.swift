@@ -57,6 +57,7 @@ struct StepRunner {
       try verify(model, path: path)
       index += count
     }
+    if !steps.isEmpty, try BodyConstants.share(&model) { try verify(model, path: "storage") }
     if storage == .auto && !steps.isEmpty {
       let notes = ledger.notes.count
       try StoragePass.apply(to: &model, &ledger)
