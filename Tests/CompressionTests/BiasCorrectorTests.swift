@@ -7,12 +7,19 @@ import Testing
 @Suite struct BiasCorrectorTests {
   private static let batch = Dimension.symbol("batch")
 
-  private func context(_ data: Dataset) -> StepContext {
+  private func data(_ rows: Int, _ inner: [Int]) throws -> Dataset {
+    let count = rows * inner.reduce(1, *)
+    return try Dataset([
+      ("x", try Tensor(shape: Shape([rows] + inner), TestModels.numbers(count, seed: 99)))
+    ])
+  }
+
+  private func context(_ data: Dataset?) -> StepContext {
     StepContext(
       path: "steps[0]", calibration: data, others: [:], resources: TestModels.resources(), memory: 256 << 20)
   }
 
-  private func apply(_ step: Recipe.Step, to model: Model, _ data: Dataset) throws -> Model {
+  private func apply(_ step: Recipe.Step, to model: Model, _ data: Dataset?) throws -> Model {
     var result = model
     var ledger = LayerLedger(model)
     try step.method(path: "steps[0]").apply(to: &result, &ledger, context(data))
@@ -53,9 +60,11 @@ import Testing
     }
   }
 
-  private static let prunes = #"{"prune":{"sparsity":0.5,"repair":"none"}}"#
+  private static let prunes = #"{"prune":{"sparsity":0.3,"repair":"none"}}"#
 
-  /// Whatever form a step gives a layer, the mean of each output channel is that of the original afterwards.
+  /// Whatever form a step gives a layer, the mean of each output channel is that of the original afterwards, as long as
+  /// no channel is off by more than its spread: pruned by 30 %, none is (by half, a channel of `mlp` is off by 0.60 with a
+  /// spread of 0.54). 32 rows are one call, in calibration and here: dynamic ranges of another batch have other errors.
   @Test(arguments: [
     ("mlp", prunes), ("matMulAdd", prunes), ("cnn", prunes), ("up", prunes),
     ("mlp", #"{"quantize":{"activations":"static","bias_correction":false}}"#),
@@ -65,9 +74,7 @@ import Testing
     ("mlp", #"{"quantize":{"activations":"none","bias_correction":false}}"#),
   ]) func meansAreThoseOfTheOriginal(name: String, recipe: String) throws {
     let (model, inner) = try model(name)
-    let count = 64 * inner.reduce(1, *)
-    let x = try Tensor(shape: Shape([64] + inner), TestModels.numbers(count, seed: 99))
-    let data = try Dataset([("x", x)])
+    let data = try self.data(32, inner)
     let step = try Recipe.parse(Array(#"{"steps":[\#(recipe)]}"#.utf8)).steps[0]
     let changed = try apply(step, to: model, data)
     var corrected = changed
@@ -76,8 +83,67 @@ import Testing
     let isImage = name == "up"
     let before = try meanError(model, changed, data, isImage: isImage)
     let after = try meanError(model, corrected, data, isImage: isImage)
-    // No channel moves by more than its spread, and dynamic ranges are those of other batches.
-    #expect(after < max(before * 0.9, 1e-5), "\(before) became \(after)")
+    // Static biases move in steps of int32, s_x · s_w: below 1e-4 here.
+    #expect(after < 1e-4 && after < before / 5, "\(before) became \(after)")
+  }
+
+  /// An error beyond a channel's spread on the original is no noise that a bias should hide: it is taken back by that
+  /// spread and no more.
+  @Test func noChannelMovesByMoreThanItsSpread() throws {
+    let (model, _) = try model("matMulAdd")
+    let x = try Tensor(shape: [32, 8], TestModels.numbers(32 * 8, seed: 99).map { 1 + $0 / 10 })
+    let data = try Dataset([("x", x)])
+    let step = try Recipe.parse(Array(#"{"steps":[{"prune":{"sparsity":0.6,"repair":"none"}}]}"#.utf8)).steps[
+      0]
+    let changed = try apply(step, to: model, data)
+    var corrected = changed
+    try BiasCorrector.correct(
+      keys(model), from: model, in: &corrected, context(data), keepsOnlyGains: false)
+    func moments(_ model: Model) throws -> (means: [Double], deviations: [Double]) {
+      var moments = ChannelMoments(channels: 4, isImage: false)
+      moments.add(try TestModels.run(model, x))
+      return try #require(moments.moments)
+    }
+    let (right, before, after) = (try moments(model), try moments(changed), try moments(corrected))
+    var beyond = 0
+    for channel in 0..<4 {
+      let spread = right.deviations[channel]
+      let error = right.means[channel] - before.means[channel]
+      let moved = after.means[channel] - before.means[channel]
+      #expect(abs(moved - min(max(error, -spread), spread)) < 1e-5)
+      if abs(error) > spread { beyond += 1 }
+    }
+    #expect(beyond > 0)
+  }
+
+  // MARK: Steps that bring their own correction
+
+  private static let ownSteps = [
+    #"{"share_weights":{"clusters":3}}"#, #"{"low_rank":{"method":"svd","parameters":0.6}}"#,
+  ]
+
+  @Test(arguments: ["mlp", "cnn"], ownSteps) func stepsWithDataCorrectTheirBiases(
+    name: String, recipe: String
+  ) throws {
+    let (model, inner) = try model(name)
+    let data = try self.data(64, inner)
+    let step = try Recipe.parse(Array(#"{"steps":[\#(recipe)]}"#.utf8)).steps[0]
+    let plain = try apply(step, to: model, nil)
+    let corrected = try apply(step, to: model, data)
+    let (before, after) = (try meanError(model, plain, data), try meanError(model, corrected, data))
+    #expect(after < before / 2, "\(before) became \(after)")
+  }
+
+  @Test(arguments: ownSteps) func stepsWithoutDataLeaveBiases(recipe: String) throws {
+    let (model, _) = try model("mlp")
+    let step = try Recipe.parse(Array(#"{"steps":[\#(recipe)]}"#.utf8)).steps[0]
+    let plain = try apply(step, to: model, nil)
+    func biases(_ model: Model) -> [[Float]] {
+      model.graph.nodes.flatMap(\.inputs).compactMap(model.graph.constant).filter { $0.shape.rank == 1 }
+        .map { $0.array(of: Float.self) }
+    }
+    #expect(biases(plain) == biases(model))
+    #expect(biases(model).count == 2)
   }
 
   @Test func layersCorrectedAtOnceSeeTheInputsOfTheOriginal() throws {
