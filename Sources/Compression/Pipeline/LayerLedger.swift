@@ -57,7 +57,7 @@ struct LayerLedger {
   /// Notes that a step changed `layer`'s weight into `effective`, stored in `bytes` bytes. A weight of another shape
   /// is what is left of the layer.
   /// - Parameters:
-  ///   - clipped: the fraction of the weights that lay outside what the stored form can say.
+  ///   - clipped: the fraction of the weights that a clipped range cut off.
   ///   - form: what `adze.layers` of the file says beside the method.
   mutating func record(
     _ layer: WeightLayer, _ graph: Graph, method: String, effective: Tensor, bytes: Int,

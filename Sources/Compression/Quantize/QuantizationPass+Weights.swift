@@ -16,7 +16,7 @@ extension QuantizationPass {
       let decoded = try tensors { () throws(TensorError) in try weight.decoded(layer.weightAxes) }
       ledger.record(
         layer, model[graph: layer.path], method: step.weightMethod(weight), effective: decoded,
-        bytes: weight.byteCount, form: weight.form)
+        bytes: weight.byteCount, clipped: weight.clipped, form: weight.form)
       try context.resources.meter.tick()
     }
     try rewriting.apply(to: &model)

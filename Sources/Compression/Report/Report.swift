@@ -252,7 +252,7 @@ public struct LayerReport: Codable, Sendable, Equatable {
   /// How the weights were and are spread; nil when nothing was done or the layer has no constant weight.
   public var histogramBefore: WeightHistogram?
   public var histogramAfter: WeightHistogram?
-  /// The fraction of the original weights that lie outside what the stored form can say.
+  /// The fraction of the weights that `clip` cut off; nil where the range covers all.
   public var clippedFraction: Double?
   /// Why a search or a preset treated the layer so; nil when the recipe said it.
   public var decision: String?

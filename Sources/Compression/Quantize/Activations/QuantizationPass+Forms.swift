@@ -53,7 +53,7 @@ extension QuantizationPass {
     let (layer, step) = (assignment.layer, assignment.step)
     ledger.record(
       layer, graph, method: step.methodName, effective: weight, bytes: step.storedBytes(layer),
-      form: WeightForm(bits: step.storage.bitWidth))
+      clipped: assignment.coded?.clipped, form: WeightForm(bits: step.storage.bitWidth))
   }
 }
 

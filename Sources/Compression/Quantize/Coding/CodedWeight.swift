@@ -12,6 +12,8 @@ struct CodedWeight: Sendable, Equatable {
   var scales: [GridScale]
   /// What a reader of the report should know, such as `3 bits stored in 4`.
   var note: String?
+  /// The fraction of the weights that a clipped range cut off; nil where the range covers all.
+  var clipped: Double?
 
   /// True if a zero point other than zero must be stored.
   var hasZeroPoints: Bool { scales.contains { $0.zeroPoint != 0 } }
@@ -35,6 +37,20 @@ struct CodedWeight: Sendable, Equatable {
   func zeroPointTensor(_ shape: Shape) throws(TensorError) -> Tensor {
     if storage.isInteger { return try Tensor(codes: scales.map(\.zeroPoint), as: storage, shape: shape) }
     return try Tensor(type: storage, shape: shape)
+  }
+
+  /// The fraction of `weight`'s elements that lie more than half a step outside of the numbers that `range` stands for.
+  func fraction(of weight: Tensor, outside range: ClosedRange<Int32>, _ axes: WeightAxes) -> Double {
+    let group = GroupWalk(codes.shape, axes, groups)
+    let (low, high) = (Float(range.lowerBound) - 0.5, Float(range.upperBound) + 0.5)
+    let count = weight.withElements(Float.self) { elements in
+      elements.indices.count { index in
+        let scale = scales[group.index(index)]
+        let code = elements[index] / scale.scale + Float(scale.zeroPoint)
+        return code < low || code > high
+      }
+    }
+    return Double(count) / Double(max(weight.elementCount, 1))
   }
 
   /// The float32 weight that the codes stand for, in the layer's layout.

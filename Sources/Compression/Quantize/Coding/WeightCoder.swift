@@ -47,8 +47,14 @@ struct WeightCoder: Sendable {
       try Tensor(codes: codes, as: grid.storage, shape: layer.shape)
     }
     let note = notes.compactMap { $0 }.joined(separator: "; ")
-    return CodedWeight(
+    var coded = CodedWeight(
       storage: grid.storage, codes: tensor, groups: groups, scales: scales, note: note.isEmpty ? nil : note)
+    if let grid = grid as? IntegerGrid,
+      step.clip.resolved(bits: grid.bits, knowsInputs: statistics != nil) != .none
+    {
+      coded.clipped = coded.fraction(of: layer.weights, outside: grid.codes, layer.weightAxes)
+    }
+    return coded
   }
 
   private func floatCode(_ layer: WeightLayer) throws(CompressionError) -> CodedWeight {
