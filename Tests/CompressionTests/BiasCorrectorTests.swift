@@ -122,7 +122,9 @@ import Testing
     #"{"share_weights":{"clusters":3}}"#, #"{"low_rank":{"method":"svd","parameters":0.6}}"#,
   ]
 
-  @Test(arguments: ["mlp", "cnn"], ownSteps) func stepsWithDataCorrectTheirBiases(
+  /// A correction that loses agreement on the data is taken back; these gain.
+  @Test(arguments: [("mlp", ownSteps[0]), ("cnn", ownSteps[0]), ("cnn", ownSteps[1])])
+  func stepsWithDataCorrectTheirBiases(
     name: String, recipe: String
   ) throws {
     let (model, inner) = try model(name)

@@ -102,10 +102,11 @@ import Testing
     let a = builder.node("MatMul", "a", [x, try builder.constant("wa", [8, 6], seed: 1)])
     let b = builder.node("MatMul", "b", [a, try builder.constant("wb", [6, 4], seed: 2)])
     let model = builder.model(output: b, [.symbol("batch"), .known(4)])
-    let (result, layers) = try apply(.qoperator, to: model, inner: [8]) {
-      $0.biasCorrection = false
-      $0.smooth = .none
+    func asItIs(_ step: inout QuantizeStep) {
+      step.biasCorrection = false
+      step.smooth = .none
     }
+    let (result, layers) = try apply(.qoperator, to: model, inner: [8], asItIs)
     #expect(
       operators(result).sorted() == [
         "DequantizeLinear", "DequantizeLinear", "MatMul", "QLinearMatMul", "QuantizeLinear",
@@ -113,6 +114,6 @@ import Testing
     #expect(layers[0].methods == ["int8 static", "QLinearMatMul"])
     #expect(layers[1].methods.last?.hasPrefix("stays QDQ") == true)
     #expect(
-      try agrees(result, apply(.qdq, to: model, inner: [8]) { $0.biasCorrection = false }.model, inner: [8]))
+      try agrees(result, apply(.qdq, to: model, inner: [8], asItIs).model, inner: [8]))
   }
 }

@@ -13,7 +13,7 @@ struct Smoothing {
   /// `auto` leaves layers with less noise by signal alone,
   private static let leastError = 1e-4
   /// and those where more than this part of it would stay.
-  private static let leastGain = 0.8
+  private static let leastGain = 2.0 / 3
 
   private let scaledToTensor: Set<Int>
   private var scaling: ChannelScaling

@@ -80,7 +80,7 @@ public struct QuantizeStep: Sendable, Equatable {
   /// Factors for the channels of a layer's input: what computes it is divided by them, the weights are multiplied. The
   /// model computes the same in float and loses less when it is quantized.
   public enum Smooth: Sendable, Equatable {
-    /// The α of a grid with the least error of the layer's outputs on the calibration data, where it takes away a fifth
+    /// The α of a grid with the least error of the layer's outputs on the calibration data, where it takes away a third
     /// of the error or more; layers with an error below 1e-4 of their outputs, and all without data, stay as they are.
     /// Only where the operator before can be divided, so that nothing is added to the graph; for products with 8-bit
     /// activations, and for weights alone of fewer than 8 bits that are rounded to the nearest.
