@@ -72,7 +72,8 @@ private let succeed = #"cp "$input" "$output"; echo '{"promote":true,"verdict":"
       try core.repository.report("m", version: 2).map { String(decoding: $0, as: UTF8.self) } == job.report)
     #expect(eventually { rig.rig.directory.contents("models/.incoming").isEmpty })
     #expect(eventually { rig.rig.directory.contents("state/scratch").isEmpty })
-    #expect(core.metrics.jobs.done.value == 1)
+    // Counted once the job is known to be over.
+    #expect(eventually { core.metrics.jobs.done.value == 1 })
     let object = try JSONSerialization.jsonObject(with: Data(job.json())) as? [String: Any]
     #expect(object?["state"] as? String == "done")
     #expect(object?["version"] as? Int == 2)
