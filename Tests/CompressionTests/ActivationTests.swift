@@ -183,6 +183,41 @@ import Testing
     #expect(!readsDequantized("Add", in: result))
   }
 
+  // MARK: A hard swish between convolutions
+
+  private func swishing() throws -> (model: Model, data: Dataset) {
+    var builder = GraphBuilder()
+    let x = builder.input("x", [.symbol("batch"), .known(2), .known(5), .known(5)])
+    let a = builder.node("Conv", "a", [x, try builder.constant("wa", [4, 2, 1, 1], seed: 1)])
+    let swish = builder.node("HardSwish", "swish", [a])
+    let y = builder.node("Conv", "c", [swish, try builder.constant("wc", [3, 4, 1, 1], seed: 3)])
+    let model = builder.model(output: y, [.symbol("batch"), .known(3), .known(5), .known(5)], opset: 14)
+    // Far below −3 on one side, so that most of the range makes no difference.
+    let values = TestModels.numbers(16 * 50, seed: 42).map { $0 * 20 }
+    return (model, try Dataset([("x", try Tensor(shape: [16, 2, 5, 5], values))]))
+  }
+
+  @Test func whatAHardSwishMakesZeroTakesNoLevels() throws {
+    let (model, data) = try swishing()
+    let graph = try apply([step(.static)], to: model, data).model.graph
+    let quantize = try #require(
+      graph.nodes.first { $0.op == "QuantizeLinear" && graph[$0.inputs[0]].name == "a.out" })
+    let scale = try #require(graph.constant(quantize.inputs[1])).array(of: Float.self)[0]
+    let zeroPoint = try #require(graph.constant(quantize.inputs[2])).array(of: UInt8.self)[0]
+    #expect(abs(scale * Float(zeroPoint) - 3) <= scale)
+  }
+
+  /// With `activation_outputs` float a function behind a convolution gets the float result, and one rounding is left.
+  @Test func outputsCanStayFloat() throws {
+    let (model, data) = try swishing()
+    func rounded(_ outputs: QuantizeStep.ActivationOutputs) throws -> Set<String> {
+      let graph = try apply([step(.static) { $0.activationOutputs = outputs }], to: model, data).model.graph
+      return Set(graph.nodes.filter { $0.op == "QuantizeLinear" }.map { graph[$0.inputs[0]].name })
+    }
+    #expect(try rounded(.float) == ["x", "swish.out"])
+    #expect(try rounded(.quantized).isSuperset(of: ["x", "a.out", "swish.out"]))
+  }
+
   // MARK: Normalisation
 
   @Test func spelledHardSwishIsOneActivation() throws {

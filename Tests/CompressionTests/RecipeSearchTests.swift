@@ -79,6 +79,13 @@ import Testing
     #expect(PresetRun.leaving(["fc"], [careful], to: []) == [careful.with(selection)])
   }
 
+  @Test func asManyLayersAreTakenBackAsBringTheNoiseDown() {
+    #expect(PresetRun.layersToTakeBack([8, 4, 2, 2], keeping: 0.5) == 1)
+    #expect(PresetRun.layersToTakeBack([8, 4, 2, 2], keeping: 0.25) == 2)
+    #expect(PresetRun.layersToTakeBack([8, 4, 2, 2], keeping: 0) == 4)
+    #expect(PresetRun.layersToTakeBack([0, 0], keeping: 0.5) == 1)
+  }
+
   /// With a limit that no quantization keeps the model stays as it is, and the report says so.
   @Test func aPresetThatCannotKeepItsPromiseChangesNothing() throws {
     let recipe =

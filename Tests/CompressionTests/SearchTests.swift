@@ -69,13 +69,43 @@ import Testing
   private func search(
     _ judge: FakeJudge, _ goal: SearchGoal, trials: Int = 24, secondsATrial: Double = 0,
     finishAfter: Int = .max,
-    seeds: [[Int]] = []
+    seeds: [[Int]] = [], beginnings: [[Recipe.Step]] = []
   ) throws -> SearchReport {
     var run = SearchRun(space: judge.space, goal: goal, mostTrials: trials, budgetSeconds: 25)
     run.seeds = seeds
+    run.beginnings = beginnings
     return try run.run(
       judge, elapsed: { Double(judge.judged.count) * secondsATrial },
       shouldFinish: { judge.judged.count >= finishAfter })
+  }
+
+  /// Whole-model steps come before those of the best candidate, once the plain trials are over.
+  @Test func beginningsAreTriedBeforeTheBestSteps() throws {
+    let judge = FakeJudge(Self.space)
+    let beginnings = [0.3, 0.5].map { [Recipe.Step.prune(.channels($0))] }
+    let report = try search(judge, SearchGoal(maxLoss: 0.03), beginnings: beginnings)
+    let plain = report.trials.dropLast(2).filter { ($0.quality?.loss ?? 1) <= 0.03 + 1e-9 }
+    let best = try #require(
+      plain.min { ($0.cost?.geometricMean ?? .infinity) < ($1.cost?.geometricMean ?? .infinity) })
+    for (trial, beginning) in zip(report.trials.suffix(2), beginnings) {
+      #expect(trial.steps == beginning.map(ReportedStep.init) + best.steps)
+    }
+    // A bolder one is not tried once a milder one loses too much.
+    let strict = FakeJudge(Self.space)
+    strict.failsFrom = 1
+    let failed = try search(strict, SearchGoal(maxLoss: 0.03), trials: 10, beginnings: beginnings)
+    #expect(failed.trials.last?.steps == beginnings[0].map(ReportedStep.init))
+    #expect(failed.chosen == 0)
+  }
+
+  @Test func aSpeedUpIsALimitOfTheMean() throws {
+    var recipe = Recipe(steps: [])
+    recipe.constraints.minSpeedup = 2
+    let cost = Cost(fileBytes: 10, p50Microseconds: [1: 10, 8: 40])
+    let goal = SearchGoal(recipe, (Self.quality(0), cost), fileBytes: 10)
+    #expect(goal.isMet(by: Cost(fileBytes: 10, p50Microseconds: [1: 8, 8: 12])))
+    #expect(!goal.isMet(by: Cost(fileBytes: 10, p50Microseconds: [1: 8, 8: 13])))
+    #expect(!goal.isMet(by: nil))
   }
 
   @Test func withoutLimitsTheCheapestIsTaken() throws {

@@ -24,8 +24,20 @@ enum RangeCalibration {
     try ActivationObserver.observe(measured, in: model, dataset, resources) { position, tensor in
       if tensor.type == .float32 { statistics[position].add(tensor) }
     }
-    for (source, statistic) in zip(measured, statistics) { ranges[source] = statistic.calibrated }
+    for (source, statistic) in zip(measured, statistics) {
+      ranges[source] = statistic.calibrated.map { effective($0, of: source, model.graph, index) }
+    }
     return ranges
+  }
+
+  /// The part of `range` that makes a difference to the readers: a hard swish is 0 wherever x < −3.
+  private static func effective(
+    _ range: ValueRange, of value: ValueID, _ graph: Graph, _ index: GraphIndex
+  ) -> ValueRange {
+    guard let uses = index.allUses(of: value), !uses.isEmpty,
+      uses.allSatisfy({ graph.nodes[$0.node].op == "HardSwish" })
+    else { return range }
+    return ValueRange(low: max(range.low, -3), high: range.high)
   }
 
   /// What an operator's definition says about its output.

@@ -61,7 +61,8 @@ extension EqualizeStep: CompressionMethod {
       }
       let value = editor.addConstant("\(graph[layer.weight].name)_equalized", weights)
       editor.setInput(of: layer.node, at: layer.input, to: value)
-      ledger.rescale(layer, graph, method: "equalized", weights)
+      let scalesOutput = pairs.contains { $0.first == position }
+      ledger.rescale(layer, graph, method: "equalized", weights, scalesOutput: scalesOutput)
     }
     for (pair, bias) in zip(pairs, balanced.biases) {
       guard let use = pair.bias, let bias, balanced.isChanged[pair.first] else { continue }

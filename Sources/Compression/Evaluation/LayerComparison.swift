@@ -10,6 +10,8 @@ struct LayerComparison {
   private(set) var macs = 0
   private(set) var effectiveMACsBefore = 0
   private(set) var effectiveMACs = 0
+  /// Multiply-accumulates for one sample before, by the layer's output name.
+  private(set) var multiplies: [String: Int] = [:]
   /// In dB by the layer's output name; nil for layers whose outputs are equal, or in another scale.
   private(set) var sqnr: [String: Double] = [:]
 
@@ -72,6 +74,7 @@ struct LayerComparison {
       let elements = ledger.elements(names[index])
       let after = before * Double(elements.after) / Double(max(elements.before, 1))
       let sparsity = ledger.sparsity(names[index])
+      self.multiplies[names[index]] = multiplies / rows
       macsBefore += multiplies / rows
       macs += Int(after.rounded())
       effectiveMACsBefore += Int((before * (1 - sparsity.before)).rounded())

@@ -18,13 +18,21 @@ extension Recipe.Preset {
       let isStatic = hasCalibration && (facts.hasConvolutions || !facts.hasAttention)
       let bold: [Recipe.Step] =
         isStatic ? [.quantize(QuantizeStep(activations: .static)), .quantize(weights)] : careful
-      let levels = [bold, [.quantize(weights)]]
+      var levels = [bold, [.quantize(weights)]]
+      if isStatic && facts.hasConvolutions {
+        // Half as many roundings, and weights chosen for the data, where plain rounding of everything is too much.
+        var inputs = QuantizeStep(activations: .static)
+        inputs.activationOutputs = .float
+        inputs.method = .gptq
+        var solved = weights
+        solved.method = .gptq
+        levels = [
+          bold, [.equalize(EqualizeStep()), .quantize(inputs), .quantize(solved)], [.quantize(solved)],
+        ]
+      }
       if self == .balanced || !hasCalibration { return levels }
       // Without data nothing would say what the channels were worth.
-      var channels = PruneStep(sparsity: 0.3)
-      channels.structure = .channel
-      channels.method = .activationEnergy
-      return [[.prune(channels)] + bold] + levels
+      return [[.prune(.channels(0.3))] + bold] + levels
     case .small:
       var int4 = weights
       int4.weights = .int4

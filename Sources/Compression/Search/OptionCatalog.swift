@@ -32,6 +32,28 @@ enum OptionCatalog {
       if hasCalibration { prune.method = .obs }
       add("pruned \(percent) %", .prune(prune))
     }
+    var blocks = PruneStep(sparsity: 0.8)
+    blocks.structure = .block1x16
+    if hasCalibration { blocks.method = .obs }
+    add("pruned 80 % in blocks of 16", .prune(blocks))
     return entries
+  }
+
+  /// Steps that concern the whole model, to be tried before those of the best candidate, the mildest first. Without
+  /// data nothing would say what the channels were worth.
+  static func beginnings(_ facts: ModelFacts, hasCalibration: Bool) -> [[Recipe.Step]] {
+    if !hasCalibration || !(facts.hasConvolutions || facts.hasProducts) { return [] }
+    return [0.15, 0.3, 0.5].map { [.prune(.channels($0))] }
+  }
+}
+
+extension PruneStep {
+  /// Removes channels by what the samples make of them; those of the first layer are few and all that it sees.
+  static func channels(_ sparsity: Double) -> PruneStep {
+    var step = PruneStep(sparsity: sparsity)
+    step.structure = .channel
+    step.method = .activationEnergy
+    step.selection.exclude = ["first"]
+    return step
   }
 }

@@ -4,11 +4,11 @@ import Tensors
 /// Carries out a preset, and takes layers back until the result keeps the preset's promise.
 ///
 /// Bold steps are tried first. Where they lose too much, the layers that add most noise for what they save are left to
-/// the careful steps, twice as many at every try; then the careful steps are taken for all layers, and at the end the
-/// model stays as it is.
+/// the careful steps: first as many as bring the noise down as far as the loss has to come down, then more at every
+/// try. Then the careful steps are taken for all layers, and at the end the model stays as it is.
 struct PresetRun {
   /// Whole models that are judged at most.
-  private static let mostTrials = 6
+  private static let mostTrials = 8
 
   struct Outcome {
     var steps: [Recipe.Step] = []
@@ -22,6 +22,8 @@ struct PresetRun {
   /// Nil: whatever can be built is good enough.
   private let goal: SearchGoal?
   private var trials = 0
+  /// The part of the last candidate's loss that is allowed.
+  private var share = 0.5
   private var outcome = Outcome()
 
   init(_ judge: ModelJudge, _ levels: [[Recipe.Step]], goal: SearchGoal?) {
@@ -52,14 +54,15 @@ struct PresetRun {
     _ level: [Recipe.Step], next: [Recipe.Step], _ most: Int
   ) throws(CompressionError) -> [Recipe.Step]? {
     guard try isGood(level) else {
-      guard goal != nil, judge.last?.steps == level else { return nil }
+      guard goal != nil, trials < most, judge.last?.steps == level else { return nil }
       var order = try noisiest()
       var back: [String] = []
-      var count = max(1, order.count / 32)
+      var count = Self.layersToTakeBack(order.map(\.noise), keeping: share)
       while trials < most, order.count > count {
-        back += order.prefix(count)
+        back += order.prefix(count).map(\.name)
         order.removeFirst(count)
-        count *= 2
+        // One more layer for every two.
+        count = max(1, back.count / 2)
         let steps = Self.leaving(back, level, to: next)
         if try isGood(steps) {
           for name in back {
@@ -85,6 +88,7 @@ struct PresetRun {
       }
       let quality = try judge.judge(steps, rows: nil).quality
       if goal.isMet(by: quality) { return true }
+      share = goal.maxLoss.map { max(0, $0) / max(quality.loss, .leastNonzeroMagnitude) } ?? 0.5
       outcome.notes.append(
         "Candidate \(trials) of the preset loses too much: \(Verdict.short(quality.loss)) of "
           + "\(quality.metric.name.rawValue).")
@@ -96,29 +100,41 @@ struct PresetRun {
     return false
   }
 
-  /// Names of the layers that the last candidate changed, those that add most noise for what they save first.
-  private func noisiest() throws(CompressionError) -> [String] {
+  /// How many layers from the start of `noise` add all of it but `share`; one at least.
+  static func layersToTakeBack(_ noise: [Double], keeping share: Double) -> Int {
+    let total = noise.reduce(0, +)
+    var left = total
+    var count = 0
+    for value in noise where left > total * share {
+      left -= value
+      count += 1
+    }
+    return max(count, 1)
+  }
+
+  /// The layers that the last candidate changed and the noise they add, those that add most for what they save first.
+  private func noisiest() throws(CompressionError) -> [(name: String, noise: Double)] {
     guard let candidate = judge.last, let samples = judge.evaluator?.reference.dataset else { return [] }
     let comparison = try LayerComparison(
       judge.reference, candidate.model, candidate.ledger, samples, judge.resources)
     let layers = LayerScan(judge.reference).layers
     let noise = LayerNoise.added(comparison.sqnr, layers, in: judge.reference.graph)
-    let counter = MultiplyCount(judge.reference)
     let changed = Set(candidate.ledger.reports({ _, _ in }).filter { !$0.methods.isEmpty }.map(\.name))
-    var scores: [(name: String, score: Double)] = []
+    var scores: [(name: String, score: Double, noise: Double)] = []
     for (layer, noise) in zip(layers, noise) where changed.contains(layer.name) {
       let isInner = !layer.path.steps.isEmpty
-      let count = isInner ? nil : counter.perSample(layer, in: judge.reference.graph)
+      let count = isInner ? nil : comparison.multiplies[judge.reference.graph[layer.output].name]
       let saved = count ?? layer.weights.elementCount
       let score = noise / Double(max(saved, 1)).squareRoot()
       if let place = scores.firstIndex(where: { $0.name == layer.name }) {
         scores[place].score += score
+        scores[place].noise += noise
       } else {
-        scores.append((layer.name, score))
+        scores.append((layer.name, score, noise))
       }
     }
     // Sorting is stable: equal scores keep the order of the graph.
-    return scores.sorted { $0.score > $1.score }.map(\.name)
+    return scores.sorted { $0.score > $1.score }.map { ($0.name, $0.noise) }
   }
 
   /// The steps without the layers `names`, which are left to `next`.

@@ -48,10 +48,11 @@ struct RecipeSearch {
   /// - Throws: `CompressionError` when the original cannot be judged; `.cancelled`.
   func run(_ span: ClosedRange<Double>) throws(CompressionError) -> Outcome {
     let original = try judge.judge([], rows: nil)
-    let goal = SearchGoal(input.recipe, original.quality, fileBytes: input.fileBytes)
+    let goal = SearchGoal(input.recipe, original, fileBytes: input.fileBytes)
     var sensitivity = LayerSensitivities(judge, evaluator)
     var notes: [String] = []
-    let entries = OptionCatalog.entries(ModelFacts(judge.reference), hasCalibration: hasCalibration)
+    let facts = ModelFacts(judge.reference)
+    let entries = OptionCatalog.entries(facts, hasCalibration: hasCalibration)
     for (index, entry) in entries.enumerated() {
       try advance(span, elapsed / search.seconds)
       if index > 0 && (input.shouldFinish() || elapsed > search.seconds * Self.optionShare) {
@@ -71,14 +72,27 @@ struct RecipeSearch {
     }
     let (space, seeds) = sensitivity.space(loss: original.quality)
     let run = SearchRun(
-      space: space, goal: goal, mostTrials: search.trials, budgetSeconds: search.seconds, seeds: seeds)
+      space: space, goal: goal, mostTrials: search.trials, budgetSeconds: search.seconds, seeds: seeds,
+      beginnings: OptionCatalog.beginnings(facts, hasCalibration: hasCalibration))
     let report = try run.run(
       judge, elapsed: { elapsed }, shouldFinish: input.shouldFinish,
       progress: { (_: Int) throws(CompressionError) in try advance(span, elapsed / search.seconds) })
     let steps = report.trials[report.chosen].steps.map(\.step)
+    if let note = Self.shortfall(report, goal) { notes.append(note) }
     return Outcome(
       report: report, sensitivities: space.sensitivities, notes: notes, steps: steps,
       decisions: Self.decisions(steps, space))
+  }
+
+  /// What comes nearest to the limits, where nothing but the original was left to choose; nil for any other choice.
+  private static func shortfall(_ report: SearchReport, _ goal: SearchGoal) -> String? {
+    if report.chosen > 0 || report.trials.count < 2 { return nil }
+    let costs = report.trials.filter { $0.quality.map(goal.isMet) ?? false }.compactMap(\.cost)
+    let bytes = costs.map(\.fileBytes).min().map(Verdict.bytes) ?? "unknown"
+    let microseconds = costs.compactMap(\.smallestBatch).min().map { "\(Verdict.short($0)) µs" } ?? "unknown"
+    return
+      "None of \(report.trials.count - 1) candidates keeps every limit and is better than the original: with the "
+      + "quality asked for, the smallest file is \(bytes) and the fastest call \(microseconds)."
   }
 
   private func advance(_ span: ClosedRange<Double>, _ fraction: Double) throws(CompressionError) {

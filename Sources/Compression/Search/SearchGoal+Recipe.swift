@@ -1,12 +1,16 @@
 extension SearchGoal {
   /// What a search is to keep. Without a limit of quality the result may lose one part in a hundred.
-  init(_ recipe: Recipe, _ original: Quality, fileBytes: Int) {
-    self.init(recipe, original, promise: 0.01)
+  /// - Parameter original: what the original does and takes.
+  init(_ recipe: Recipe, _ original: (quality: Quality, cost: Cost?), fileBytes: Int) {
+    self.init(recipe, original.quality, promise: 0.01)
     let wanted = recipe.constraints
     objective = recipe.search?.minimize == .size ? .size : .latency
     let ratio = wanted.maxSizeRatio.map { Int((Double(fileBytes) * $0).rounded(.down)) }
     maxBytes = [wanted.sizeMax, ratio].compactMap { $0 }.min()
     maxMicroseconds = wanted.latencyMax.map { $0 * 1e3 }
+    maxMeanMicroseconds = wanted.minSpeedup.flatMap { speedup in
+      original.cost?.geometricMean.map { $0 / max(speedup, .leastNormalMagnitude) }
+    }
     maxResidentBytes = wanted.memoryMax
   }
 

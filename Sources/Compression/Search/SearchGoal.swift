@@ -11,6 +11,8 @@ struct SearchGoal: Sendable, Equatable {
   var maxBytes: Int?
   /// p50 of the smallest batch that was measured.
   var maxMicroseconds: Double?
+  /// Geometric mean of p50 over the batch sizes.
+  var maxMeanMicroseconds: Double?
   var maxResidentBytes: Int?
 
   /// Fractions of samples are compared as decimals: 0.981 − 0.976 must not miss 0.005 by a rounding error.
@@ -24,6 +26,7 @@ struct SearchGoal: Sendable, Equatable {
   func isMet(by cost: Cost?) -> Bool {
     if let maxBytes, (cost?.fileBytes ?? .max) > maxBytes { return false }
     if let maxMicroseconds, (cost?.smallestBatch ?? .infinity) > maxMicroseconds { return false }
+    if let maxMeanMicroseconds, (cost?.geometricMean ?? .infinity) > maxMeanMicroseconds { return false }
     if let maxResidentBytes, (cost?.residentBytes ?? .max) > maxResidentBytes { return false }
     return true
   }

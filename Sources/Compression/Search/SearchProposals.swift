@@ -59,7 +59,7 @@ struct SearchProposals {
 
   /// Takes note of the last trial.
   mutating func learn(_ state: SearchState) {
-    guard let choice = state.choices.last, let trial = state.trials.last else { return }
+    guard let choice = state.choices.last ?? nil, let trial = state.trials.last else { return }
     correct(choice, trial.cost)
     if isRepairing {
       if state.keepsQuality(state.trials.count - 1) { repair = nil }
@@ -127,8 +127,8 @@ struct SearchProposals {
     if repair == nil {
       if isRepaired { return nil }
       isRepaired = true
-      guard let start = state.leastBroken else { return nil }
-      repair = GreedyRepair(state.choices[start], in: space, objective: goal.objective)
+      guard let start = state.leastBroken, let choices = state.choices[start] else { return nil }
+      repair = GreedyRepair(choices, in: space, objective: goal.objective)
     }
     while let choice = repair?.next() {
       if !state.isTried(choice) { return choice }

@@ -12,6 +12,11 @@ struct SearchRun {
   var budgetSeconds = 300.0
   /// Choices that the judge knows already, such as one treatment for all layers: they count whatever time is left.
   var seeds: [[Int]] = []
+  /// Steps for the whole model that are tried before those of the best candidate, each bolder than the one before.
+  var beginnings: [[Recipe.Step]] = []
+
+  /// Of the trials and the time, for candidates without a beginning.
+  private static let plainShare = 0.8
 
   /// - Parameters:
   ///   - elapsed: seconds since the search began.
@@ -27,25 +32,43 @@ struct SearchRun {
     var state = SearchState(self, original, seconds: elapsed() - start)
     var proposals = SearchProposals(self, original.cost)
     var isStopped = false
-    while state.trials.count < mostTrials {
+    let share = beginnings.isEmpty ? 1 : Self.plainShare
+    let plainTrials = Int((Double(mostTrials) * share).rounded(.up))
+    while state.trials.count < plainTrials {
       isStopped = isStopped || shouldFinish()
-      let hasTime = !isStopped && elapsed() < budgetSeconds
+      let hasTime = !isStopped && elapsed() < budgetSeconds * share
       guard let choices = hasTime ? proposals.next(state) : proposals.nextSeed(state) else { break }
       try progress(state.trials.count)
-      let begin = elapsed()
-      do {
-        let (quality, cost) = try judge.judge(space.steps(choices), rows: nil)
-        state.add(choices, quality, cost, seconds: elapsed() - begin)
-      } catch .cancelled {
-        throw .cancelled
-      } catch {
-        state.add(choices, failure: error.description, seconds: elapsed() - begin)
-      }
+      try attempt(space.steps(choices), choices, judge, &state, elapsed)
       proposals.learn(state)
+    }
+    for beginning in beginnings where state.trials.count < mostTrials && elapsed() < budgetSeconds {
+      isStopped = isStopped || shouldFinish()
+      if isStopped { break }
+      try progress(state.trials.count)
+      try attempt(beginning + state.plainSteps, nil, judge, &state, elapsed)
+      // What is bolder loses more.
+      if !state.keepsQuality(state.trials.count - 1) { break }
     }
     return SearchReport(
       trials: state.trials, pareto: state.pareto, chosen: state.chosen, isStopped: isStopped,
       budgetSeconds: budgetSeconds)
+  }
+
+  /// - Parameter choice: nil for steps that are no choice for single layers.
+  private func attempt(
+    _ steps: [Recipe.Step], _ choice: [Int]?, _ judge: any CandidateJudge, _ state: inout SearchState,
+    _ elapsed: () -> Double
+  ) throws(CompressionError) {
+    let begin = elapsed()
+    do {
+      let (quality, cost) = try judge.judge(steps, rows: nil)
+      state.add(steps, choice, quality, cost, seconds: elapsed() - begin)
+    } catch .cancelled {
+      throw .cancelled
+    } catch {
+      state.add(steps, choice, failure: error.description, seconds: elapsed() - begin)
+    }
   }
 }
 
@@ -54,8 +77,8 @@ struct SearchState {
   private let space: SearchSpace
   private let goal: SearchGoal
   private(set) var trials: [Trial]
-  /// Of each trial.
-  private(set) var choices: [[Int]]
+  /// Of each trial; nil for one that does something to the whole model.
+  private(set) var choices: [[Int]?]
 
   init(_ run: SearchRun, _ original: (quality: Quality, cost: Cost?), seconds: Double) {
     space = run.space
@@ -64,22 +87,28 @@ struct SearchState {
     choices = [run.space.original]
   }
 
-  mutating func add(_ choice: [Int], _ quality: Quality, _ cost: Cost?, seconds: Double) {
+  mutating func add(
+    _ steps: [Recipe.Step], _ choice: [Int]?, _ quality: Quality, _ cost: Cost?, seconds: Double
+  ) {
     let isNumber = quality.loss.isFinite && (cost?.p50Microseconds.values.allSatisfy(\.isFinite) ?? true)
     guard isNumber else {
-      add(choice, failure: "its outputs are no finite numbers", seconds: seconds)
+      add(steps, choice, failure: "its outputs are no finite numbers", seconds: seconds)
       return
     }
     choices.append(choice)
-    trials.append(Trial(steps: steps(choice), quality: quality, cost: cost, seconds: seconds))
+    trials.append(Trial(steps: steps.map(ReportedStep.init), quality: quality, cost: cost, seconds: seconds))
   }
 
-  mutating func add(_ choice: [Int], failure: String, seconds: Double) {
+  mutating func add(_ steps: [Recipe.Step], _ choice: [Int]?, failure: String, seconds: Double) {
     choices.append(choice)
-    trials.append(Trial(steps: steps(choice), failure: failure, seconds: seconds))
+    trials.append(Trial(steps: steps.map(ReportedStep.init), failure: failure, seconds: seconds))
   }
 
-  private func steps(_ choice: [Int]) -> [ReportedStep] { space.steps(choice).map(ReportedStep.init) }
+  /// The steps of the best choice for single layers that keeps the quality, whatever it takes; none for the original.
+  var plainSteps: [Recipe.Step] {
+    let best = cheapest(of: trials.indices.filter { choices[$0] != nil && keepsQuality($0) })
+    return best.flatMap { choices[$0] }.map(space.steps) ?? []
+  }
 
   func trial(of choice: [Int]) -> Int? { choices.firstIndex(of: choice) }
 
@@ -97,8 +126,19 @@ struct SearchState {
 
   /// The trial with the least objective among those that keep every limit; else the original.
   var chosen: Int {
-    let passed = trials.indices.filter { keepsQuality($0) && goal.isMet(by: trials[$0].cost) }
-    return passed.min { (goal.value(of: trials[$0].cost), $0) < (goal.value(of: trials[$1].cost), $1) } ?? 0
+    cheapest(of: trials.indices.filter { keepsQuality($0) && goal.isMet(by: trials[$0].cost) }) ?? 0
+  }
+
+  /// Of equally cheap candidates the one that is better otherwise, so that it is one of `pareto`; then the first.
+  private func cheapest(of candidates: [Int]) -> Int? {
+    func rank(_ trial: Int) -> [Double] {
+      let (quality, cost) = (trials[trial].quality, trials[trial].cost)
+      return [
+        goal.value(of: cost), quality?.loss ?? .infinity, Double(cost?.fileBytes ?? .max),
+        cost?.geometricMean ?? .infinity, Double(trial),
+      ]
+    }
+    return candidates.min { rank($0).lexicographicallyPrecedes(rank($1)) }
   }
 
   /// Of loss, bytes and latency; the original stays in it.

@@ -5,7 +5,7 @@ import GraphIR
 ///
 /// * The input of every layer.
 /// * The output of every convolution, behind the Relu or Clip that follows it: without it other runtimes leave
-///   the convolution in float.
+///   the convolution in float. With `activation_outputs` float only where a layer reads it.
 /// * The inputs of operators that only move values, when their output is quantized; both sides share parameters,
 ///   so that nothing is rounded twice.
 /// * Both sides of a sum, all parts of a Concat, and the gate of x · sigmoid(x), where the result is quantized and
@@ -48,11 +48,13 @@ struct ActivationPlacement {
     self.graph = graph
     self.index = index
     self.isUsable = isUsable
+    let readByLayers = Set(assignments.map(\.layer.activation))
     for assignment in assignments {
       let layer = assignment.layer
       insert(layer.activation, assignment.step)
       if layer.isConvolution {
         let output = Self.behindActivation(layer.output, graph, index)
+        if assignment.step.activationOutputs == .float && !readByLayers.contains(output) { continue }
         insert(output, assignment.step)
         outputs[layer.node] = output
         convolutionOutputs.insert(output)

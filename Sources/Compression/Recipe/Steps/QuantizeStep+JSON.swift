@@ -5,8 +5,9 @@ extension QuantizeStep: RecipeStep {
     let members = try RecipeMembers(
       json, path: path,
       allowed: [
-        "weights", "activations", "activation_type", "activation_scale", "granularity", "group", "method",
-        "clip", "calibrator", "percentile", "smooth", "format", "bias_correction", "bits", "clusters",
+        "weights", "activations", "activation_type", "activation_scale", "activation_outputs",
+        "granularity", "group", "method", "clip", "calibrator", "percentile", "smooth", "format",
+        "bias_correction", "bits", "clusters",
       ] + LayerSelection.members)
     self.init(activations: try members.choice("activations", Activations.self))
     try readWeights(members)
@@ -46,6 +47,8 @@ extension QuantizeStep: RecipeStep {
       try members.choice("activation_type", ActivationType.self) ?? .uint8
     activationScale =
       try members.choice("activation_scale", ActivationScale.self) ?? .tensor
+    activationOutputs =
+      try members.choice("activation_outputs", ActivationOutputs.self) ?? .quantized
     calibrator = try Self.calibrator(members)
     smooth = try Self.smooth(members)
   }
@@ -59,7 +62,7 @@ extension QuantizeStep: RecipeStep {
       throw .recipe("\(members.path(of: "method")): \(method.rawValue) is only used with integer weights")
     }
     if activations != nil, activations != .static {
-      for name in ["calibrator", "activation_type"] where members.has(name) {
+      for name in ["calibrator", "activation_type", "activation_outputs"] where members.has(name) {
         throw .recipe("\(members.path(of: name)): is only used with activations static")
       }
     }
@@ -140,6 +143,9 @@ extension QuantizeStep: RecipeStep {
     // Read back, members of static activations beside others would be refused.
     if activations == nil || activations == .static {
       members["activation_type"] = .string(activationType.rawValue)
+      if activationOutputs != .quantized {
+        members["activation_outputs"] = .string(activationOutputs.rawValue)
+      }
       members.merge(calibratorMembers) { $1 }
     }
     return .members(members, selection)

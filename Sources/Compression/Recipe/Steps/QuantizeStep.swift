@@ -51,6 +51,15 @@ public struct QuantizeStep: Sendable, Equatable {
     case row
   }
 
+  /// Where static activations are rounded.
+  public enum ActivationOutputs: String, Sendable, CaseIterable {
+    /// What a convolution gives is in integers, whoever reads it.
+    case quantized
+    /// Only what layers read is: a function or a sum behind a convolution gets its float result. Half as many
+    /// roundings, and elementwise operators in float.
+    case float
+  }
+
   public enum Granularity: String, Sendable, CaseIterable {
     /// One scale for each output channel.
     case channel
@@ -109,6 +118,7 @@ public struct QuantizeStep: Sendable, Equatable {
   public var activations: Activations?
   public var activationType: ActivationType = .uint8
   public var activationScale: ActivationScale = .tensor
+  public var activationOutputs: ActivationOutputs = .quantized
   public var granularity: Granularity = .channel
   /// Inputs that share a scale with granularity `group`.
   public var group = 32
