@@ -37,7 +37,9 @@ enum RangeCalibration {
     guard let uses = index.allUses(of: value), !uses.isEmpty,
       uses.allSatisfy({ graph.nodes[$0.node].op == "HardSwish" })
     else { return range }
-    return ValueRange(low: max(range.low, -3), high: range.high)
+    // A level below −3: were the lowest code's number above it, all that is cut off would be a little less than zero.
+    let high = max(range.high, 0)
+    return ValueRange(low: max(range.low, -3 - (high + 3) / 250), high: range.high)
   }
 
   /// What an operator's definition says about its output.

@@ -9,30 +9,22 @@ extension Recipe.Preset {
     let dynamic: Recipe.Step =
       Recipe.Step.quantize(rows).isSupported
       ? .quantize(rows) : .quantize(QuantizeStep(activations: .dynamic))
+    // Rounded with regard to the data, where there are any.
+    var solved = weights
+    if hasCalibration { solved.method = .gptq }
     let careful: [Recipe.Step] = facts.hasProducts ? [dynamic, .quantize(weights)] : [.quantize(weights)]
     switch self {
     case .audit: return []
-    case .safe: return [careful, [.quantize(weights)]]
+    case .safe: return [careful, [.quantize(solved)]]
     case .balanced, .fast:
       // Ranges of single tokens hold where one range for all of them does not; convolutions have no such form.
       let isStatic = hasCalibration && (facts.hasConvolutions || !facts.hasAttention)
-      let bold: [Recipe.Step] =
-        isStatic ? [.quantize(QuantizeStep(activations: .static)), .quantize(weights)] : careful
-      var levels = [bold, [.quantize(weights)]]
-      if isStatic && facts.hasConvolutions {
-        // Half as many roundings, and weights chosen for the data, where plain rounding of everything is too much.
-        var inputs = QuantizeStep(activations: .static)
-        inputs.activationOutputs = .float
-        inputs.method = .gptq
-        var solved = weights
-        solved.method = .gptq
-        levels = [
-          bold, [.equalize(EqualizeStep()), .quantize(inputs), .quantize(solved)], [.quantize(solved)],
-        ]
-      }
+      let rounded: [Recipe.Step] = [.quantize(QuantizeStep(activations: .static)), .quantize(weights)]
+      var levels = [isStatic ? rounded : careful, [.quantize(weights)]]
+      if isStatic && facts.hasConvolutions { levels.insert([.equalize(EqualizeStep())] + rounded, at: 1) }
       if self == .balanced || !hasCalibration { return levels }
       // Without data nothing would say what the channels were worth.
-      return [[.prune(.channels(0.3))] + bold] + levels
+      return [[.prune(.channels(0.3))] + levels[0]] + levels
     case .small:
       var int4 = weights
       int4.weights = .int4

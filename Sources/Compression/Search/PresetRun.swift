@@ -8,7 +8,7 @@ import Tensors
 /// try. Then the careful steps are taken for all layers, and at the end the model stays as it is.
 struct PresetRun {
   /// Whole models that are judged at most.
-  private static let mostTrials = 8
+  private static let mostTrials = 6
 
   struct Outcome {
     var steps: [Recipe.Step] = []
