@@ -112,6 +112,27 @@ import Testing
     #expect(abs((agreement.value ?? 0) - (value ?? 0)) < 1e-12)
   }
 
+  /// Symbol 5 ends most of the sequences: at their ends it counts for nothing, within them it does.
+  @Test(arguments: [(8, 1.0), (7, 0.6), (80, 1.0)])
+  func symbolsThatFillSequencesAreLeftOut(rows: Int, value: Double) throws {
+    func decisions(_ rows: [[Int]]) throws -> Decisions {
+      let scores = rows.joined().flatMap { wanted in (0..<6).map { $0 == wanted ? Float(1) : 0 } }
+      return try #require(Decisions(scores, shape: [rows.count, 8, 6], rows: rows.count))
+    }
+    let reference = [[Int]](repeating: [5, 0, 1, 5, 2, 0, 5, 0], count: rows)
+    let candidate = [[Int]](repeating: [0, 0, 1, 5, 2, 0, 0, 0], count: rows)
+    var agreement = SequenceAgreement()
+    for row in 0..<rows { agreement.add(try decisions([reference[row]]), try decisions([candidate[row]])) }
+    #expect(abs((agreement.value ?? 0) - value) < 1e-12)
+    var whole = SequenceAgreement()
+    whole.add(try decisions(reference), try decisions(candidate))
+    #expect(whole.value == agreement.value)
+    var inner = SequenceAgreement()
+    inner.add(
+      try decisions(reference), try decisions([[Int]](repeating: [5, 0, 1, 0, 2, 0, 5, 0], count: rows)))
+    #expect((inner.value ?? 1) < 0.9)
+  }
+
   @Test(arguments: [([], [], 0), ([1, 2, 3], [], 3), ([1, 2, 3], [2, 3], 1), ([1, 2, 3], [3, 2, 1], 2)])
   func editDistances(left: [Int], right: [Int], edits: Int) {
     #expect(SequenceAgreement.distance(left, right) == edits)
