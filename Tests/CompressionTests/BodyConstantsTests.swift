@@ -73,7 +73,9 @@ import Testing
     for flag in [false, true] { #expect(try run(model(), flag) == run(normal, flag)) }
   }
 
-  @Test func theFileHoldsThemOnce() throws {
+  /// But for codes that onnxruntime wants beside the product.
+  @Test(arguments: [(QuantizeStep.Weights.fp16, 2048..<4096), (.int8, 3500..<4500)])
+  func theFileHoldsThemOnce(weights: QuantizeStep.Weights, bytes: Range<Int>) throws {
     let normal = try Normalizer.normalized(model())
     let resources = TestModels.resources()
     let samples = try RunSamples(
@@ -82,11 +84,13 @@ import Testing
     let runner = StepRunner(
       calibration: nil, others: [:], samples: samples, resources: resources, memory: 1 << 20,
       place: { "steps[\($0)]" })
-    let step = QuantizeStep(activations: QuantizeStep.Activations.none)
+    var step = QuantizeStep(activations: QuantizeStep.Activations.none)
+    step.weights = weights
     let (result, ledger) = try runner.apply([.quantize(step)], to: normal) { _ in }
-    #expect(ledger.reports { _, _ in }.allSatisfy { $0.methods == ["int8 weights"] })
-    // A thousand codes, and what the graphs take.
-    #expect(try result.serialized().count < 32 * 32 + 2000)
+    #expect(ledger.reports { _, _ in }.allSatisfy { $0.methods == ["\(weights.rawValue) weights"] })
+    // 1,024 elements, and what the graphs take.
+    let size = try result.serialized().count
+    #expect(bytes.contains(size))
     let loaded = try Model.load(bytes: result.serialized())
     for flag in [false, true] {
       var error = SignalError()

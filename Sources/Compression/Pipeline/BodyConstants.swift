@@ -56,10 +56,22 @@ enum BodyConstants {
     return true
   }
 
+  /// Ports, and codes that a product of the same graph reads through DequantizeLinear: onnxruntime joins the two and looks
+  /// for the codes in the body itself.
+  private static func bound(in graph: Graph) -> Set<ValueID> {
+    var result = Set(graph.inputs + graph.outputs)
+    let products = graph.nodes.filter { ["MatMul", "Gemm", "Conv", "ConvTranspose"].contains($0.op.type) }
+    let factors = Set(products.flatMap(\.inputs))
+    for node in graph.nodes where node.op == "DequantizeLinear" && factors.contains(node.outputs[0]) {
+      result.formUnion(node.inputs)
+    }
+    return result
+  }
+
   private static func collect(_ graph: Graph, _ groups: inout EqualTensors) {
-    let ports = Set(graph.inputs + graph.outputs)
+    let bound = bound(in: graph)
     var own: Set<Int> = []
-    for index in graph.values.indices where !ports.contains(ValueID(index)) {
+    for index in graph.values.indices where !bound.contains(ValueID(index)) {
       guard let tensor = graph.values[index].constant, tensor.byteCount >= leastSharedBytes else { continue }
       own.insert(groups.add(tensor, name: graph.values[index].name))
     }
@@ -71,9 +83,9 @@ enum BodyConstants {
 
   /// - Parameter places: the shared constants in the graph around `body`.
   private static func capture(_ body: inout Graph, _ places: [Int: ValueID], _ groups: EqualTensors) {
-    let ports = Set(body.inputs + body.outputs)
+    let bound = bound(in: body)
     var own: [Int: ValueID] = [:]
-    for index in body.values.indices where !ports.contains(ValueID(index)) {
+    for index in body.values.indices where !bound.contains(ValueID(index)) {
       guard let tensor = body.values[index].constant, tensor.byteCount >= leastSharedBytes,
         let number = groups.number(of: tensor), let outer = places[number]
       else { continue }
