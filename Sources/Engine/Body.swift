@@ -50,22 +50,15 @@ final class BodySessions {
 /// further inputs of the node, in the order of its attributes.
 enum CaptureLowering {
   static func apply(to graph: inout Graph) {
+    graph.localizeConstants()
     for index in graph.nodes.indices where !graph.nodes[index].bodies.isEmpty {
       var node = graph.nodes[index]
       for entry in node.attributes.entries {
         guard case .graph(var body) = entry.value else { continue }
-        var kept: [Capture] = []
         for capture in body.captures {
-          if let constant = graph.constant(capture.outer) {
-            body[capture.inner].constant = constant
-            body[capture.inner].type = .tensor(TensorType(constant.type, shape: constant.shape))
-          } else {
-            body[capture.inner].type = graph[capture.outer].type ?? body[capture.inner].type
-            kept.append(capture)
-            node.inputs.append(capture.outer)
-          }
+          body[capture.inner].type = graph[capture.outer].type ?? body[capture.inner].type
+          node.inputs.append(capture.outer)
         }
-        body.captures = kept
         node.attributes[entry.name] = .graph(body)
       }
       graph.nodes[index] = node

@@ -98,16 +98,4 @@ import Testing
       #expect(error.decibels > 35)
     }
   }
-
-  @Test func equalTensorsHaveOneNumber() throws {
-    var tensors = EqualTensors()
-    let long = TestModels.numbers(3000, seed: 1)
-    let first = tensors.add(try Tensor(shape: [3000], long), name: "a")
-    #expect(tensors.add(try Tensor(shape: [3000], long), name: "b") == first)
-    #expect(tensors.add(try Tensor(shape: [3000], long.dropLast() + [9]), name: "c") != first)
-    #expect(tensors.add(try Tensor(shape: [30, 100], long), name: "d") != first)
-    #expect(tensors.names == ["a", "c", "d"])
-    tensors.holders[first] = 2
-    #expect(tensors.repeated == [first])
-  }
 }

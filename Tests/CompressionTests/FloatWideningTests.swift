@@ -69,6 +69,25 @@ import Testing
     #expect(zip(before, after).allSatisfy { abs($0 - $1) <= bound })
   }
 
+  /// An input that may be left out keeps its default, of the type that callers give.
+  @Test func defaultsOfInputsStay() throws {
+    var model = try model(.float16)
+    let shift = model.graph.addValue(
+      Value(name: "shift", constant: try Tensor(shape: [8], [Float16](repeating: 2, count: 8))))
+    let sum = model.graph.addValue(Value(name: "shifted", type: model.graph[model.graph.outputs[0]].type))
+    model.graph.inputs.append(shift)
+    model.graph.nodes.append(
+      Node(name: "shift", op: "Add", inputs: [model.graph.outputs[0], shift], outputs: [sum]))
+    model.graph.outputs = [sum]
+    let wide = try Normalizer.normalized(model)
+    let input = try #require(wide.graph.inputs.first { wide.graph[$0].name == "shift" })
+    #expect(wide.graph[input].constant?.type == .float16)
+    #expect(wide.graph[input].type?.tensor?.element == .float16)
+    #expect(!FloatWidening.isNeeded(wide))
+    let loaded = try Model.load(bytes: wide.serialized())
+    #expect(throws: Never.self) { try Program.compile(loaded) }
+  }
+
   /// Weights that are only stored in 16 bits are folded, without a change of anything's type.
   @Test func storedHalvesNeedNothing() throws {
     var builder = GraphBuilder()

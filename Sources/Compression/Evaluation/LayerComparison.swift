@@ -27,9 +27,7 @@ struct LayerComparison {
     let layerByName = Dictionary(
       layers.map { (before.graph[$0.output].name, $0) }, uniquingKeysWith: { first, _ in first })
     // Joined operators leave no output of their layer alone.
-    let afterIDs = Dictionary(
-      after.graph.nodes.flatMap(\.outputs).filter { !$0.isNone }.map { (after.graph[$0].name, $0) },
-      uniquingKeysWith: { first, _ in first })
+    let afterIDs = after.graph.computedValues
     let compared = names.filter { layerByName[$0] != nil && afterIDs[$0] != nil }
     if compared.isEmpty { return }
 

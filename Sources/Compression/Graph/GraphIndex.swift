@@ -20,7 +20,7 @@ struct GraphIndex {
       for (position, input) in node.inputs.enumerated() where !input.isNone {
         uses[input, default: []].append(Use(node: index, position: position))
       }
-      for subgraph in node.subgraphs { captured.formUnion(subgraph.captures.map(\.outer)) }
+      for subgraph in node.bodies { captured.formUnion(subgraph.captures.map(\.outer)) }
     }
   }
 
@@ -38,15 +38,10 @@ struct GraphIndex {
   }
 }
 
-extension Node {
-  /// The sub-graphs among the attributes.
-  var subgraphs: [Graph] {
-    attributes.entries.flatMap { entry -> [Graph] in
-      switch entry.value {
-      case .graph(let graph): [graph]
-      case .graphs(let graphs): graphs
-      default: []
-      }
-    }
+extension Graph {
+  /// What nodes give, by name.
+  var computedValues: [String: ValueID] {
+    let outputs = nodes.flatMap(\.outputs).filter { !$0.isNone }
+    return Dictionary(outputs.map { (self[$0].name, $0) }, uniquingKeysWith: { first, _ in first })
   }
 }

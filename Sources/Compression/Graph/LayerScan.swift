@@ -174,7 +174,7 @@ struct LayerScan {
   private mutating func list(_ graph: Graph, _ reason: String) {
     for node in graph.nodes {
       noteWeights(node, graph, reason)
-      for subgraph in node.subgraphs { list(subgraph, reason) }
+      for subgraph in node.bodies { list(subgraph, reason) }
     }
   }
 }

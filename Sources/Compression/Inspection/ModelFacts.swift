@@ -29,7 +29,7 @@ struct ModelFacts: Sendable, Equatable {
 
   private mutating func count(_ graph: Graph) {
     for node in graph.nodes {
-      for subgraph in node.subgraphs { count(subgraph) }
+      for subgraph in node.bodies { count(subgraph) }
       switch node.op {
       case "Conv", "ConvTranspose": hasConvolutions = true
       case "LSTM", "GRU", "RNN": hasRecurrence = true

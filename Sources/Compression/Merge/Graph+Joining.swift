@@ -50,7 +50,7 @@ extension Graph {
 extension Node {
   /// Names inside sub-graphs must not be taken by values around them either.
   fileprivate func collectNames(into names: inout Set<String>) {
-    for body in subgraphs {
+    for body in bodies {
       names.formUnion(body.values.map(\.name))
       for node in body.nodes { node.collectNames(into: &names) }
     }

@@ -10,21 +10,25 @@ enum BodyConstants {
   static func localize(_ model: inout Model) { localize(&model.graph) }
 
   private static func localize(_ graph: inout Graph) {
-    let outer = graph
-    for index in graph.nodes.indices {
-      graph.nodes[index].changeBodies { body in
-        var kept: [Capture] = []
-        for capture in body.captures {
-          guard let constant = outer.constant(capture.outer) else {
-            kept.append(capture)
-            continue
-          }
-          body[capture.inner].constant = constant
-          body[capture.inner].type = .tensor(TensorType(constant.type, shape: constant.shape))
-        }
-        body.captures = kept
-        localize(&body)
+    graph.localizeConstants()
+    for index in graph.nodes.indices { graph.nodes[index].mapBodies { localize(&$0) } }
+  }
+
+  /// The constants of all graphs that are large enough.
+  private struct Holdings {
+    var tensors = EqualTensors()
+    /// Of the first of each tensor.
+    var names: [String] = []
+    /// How many graphs hold each.
+    var counts: [Int] = []
+
+    mutating func add(_ tensor: Tensor, name: String) -> Int {
+      let number = tensors.add(tensor)
+      if number == names.count {
+        names.append(name)
+        counts.append(0)
       }
+      return number
     }
   }
 
@@ -32,25 +36,26 @@ enum BodyConstants {
   /// - Returns: whether there was anything.
   /// - Throws: `CompressionError.model`.
   static func share(_ model: inout Model) throws(CompressionError) -> Bool {
-    var groups = EqualTensors()
-    collect(model.graph, &groups)
-    let shared = groups.repeated
+    if model.graph.nodes.allSatisfy(\.bodies.isEmpty) { return false }
+    var holdings = Holdings()
+    collect(model.graph, &holdings)
+    let shared = Set(holdings.counts.indices.filter { holdings.counts[$0] > 1 })
     if shared.isEmpty { return false }
     var places: [Int: ValueID] = [:]
     for index in model.graph.values.indices {
-      guard let tensor = model.graph.constant(ValueID(index)), let number = groups.number(of: tensor) else {
-        continue
-      }
+      guard let tensor = model.graph.constant(ValueID(index)),
+        let number = holdings.tensors.number(of: tensor)
+      else { continue }
       places[number] = ValueID(index)
     }
-    var names = Set(model.graph.values.map(\.name))
+    var names = UniqueNames(taken: Set(model.graph.values.map(\.name)))
     for number in shared.sorted() where places[number] == nil {
-      let name = unused(groups.names[number], &names)
-      places[number] = model.graph.addValue(Value(name: name, constant: groups.tensors[number]))
+      let name = names.next(holdings.names[number])
+      places[number] = model.graph.addValue(Value(name: name, constant: holdings.tensors.tensors[number]))
     }
     places = places.filter { shared.contains($0.key) }
     for index in model.graph.nodes.indices {
-      model.graph.nodes[index].changeBodies { capture(&$0, places, groups) }
+      model.graph.nodes[index].mapBodies { capture(&$0, places, holdings) }
     }
     do { _ = try Passes.removeDeadCode(&model) } catch { throw .model("\(error)") }
     return true
@@ -68,26 +73,26 @@ enum BodyConstants {
     return result
   }
 
-  private static func collect(_ graph: Graph, _ groups: inout EqualTensors) {
+  private static func collect(_ graph: Graph, _ holdings: inout Holdings) {
     let bound = bound(in: graph)
     var own: Set<Int> = []
     for index in graph.values.indices where !bound.contains(ValueID(index)) {
       guard let tensor = graph.values[index].constant, tensor.byteCount >= leastSharedBytes else { continue }
-      own.insert(groups.add(tensor, name: graph.values[index].name))
+      own.insert(holdings.add(tensor, name: graph.values[index].name))
     }
-    for number in own { groups.holders[number] += 1 }
+    for number in own { holdings.counts[number] += 1 }
     for node in graph.nodes {
-      for body in node.subgraphs { collect(body, &groups) }
+      for body in node.bodies { collect(body, &holdings) }
     }
   }
 
   /// - Parameter places: the shared constants in the graph around `body`.
-  private static func capture(_ body: inout Graph, _ places: [Int: ValueID], _ groups: EqualTensors) {
+  private static func capture(_ body: inout Graph, _ places: [Int: ValueID], _ holdings: Holdings) {
     let bound = bound(in: body)
     var own: [Int: ValueID] = [:]
     for index in body.values.indices where !bound.contains(ValueID(index)) {
       guard let tensor = body.values[index].constant, tensor.byteCount >= leastSharedBytes,
-        let number = groups.number(of: tensor), let outer = places[number]
+        let number = holdings.tensors.number(of: tensor), let outer = places[number]
       else { continue }
       body.values[index].constant = nil
       body.captures.append(Capture(outer: outer, inner: ValueID(index)))
@@ -96,36 +101,30 @@ enum BodyConstants {
     // What bodies further in read has to pass through here.
     var within: Set<Int> = []
     for node in body.nodes {
-      for inner in node.subgraphs { within.formUnion(numbers(in: inner, groups)) }
+      for inner in node.bodies { within.formUnion(numbers(in: inner, holdings)) }
     }
-    var names = Set(body.values.map(\.name))
+    var names = UniqueNames(taken: Set(body.values.map(\.name)))
     for number in within.sorted() where own[number] == nil {
       guard let outer = places[number] else { continue }
-      let tensor = groups.tensors[number]
+      let tensor = holdings.tensors.tensors[number]
       let type = ValueType.tensor(TensorType(tensor.type, shape: tensor.shape))
-      let inner = body.addValue(Value(name: unused(groups.names[number], &names), type: type))
+      let inner = body.addValue(Value(name: names.next(holdings.names[number]), type: type))
       body.captures.append(Capture(outer: outer, inner: inner))
       own[number] = inner
     }
-    for index in body.nodes.indices { body.nodes[index].changeBodies { capture(&$0, own, groups) } }
+    for index in body.nodes.indices { body.nodes[index].mapBodies { capture(&$0, own, holdings) } }
   }
 
   /// Of what `graph` and the bodies in it hold.
-  private static func numbers(in graph: Graph, _ groups: EqualTensors) -> Set<Int> {
+  private static func numbers(in graph: Graph, _ holdings: Holdings) -> Set<Int> {
     var result: Set<Int> = []
     for value in graph.values {
       guard let tensor = value.constant, tensor.byteCount >= leastSharedBytes else { continue }
-      if let number = groups.number(of: tensor) { result.insert(number) }
+      if let number = holdings.tensors.number(of: tensor) { result.insert(number) }
     }
     for node in graph.nodes {
-      for body in node.subgraphs { result.formUnion(numbers(in: body, groups)) }
+      for body in node.bodies { result.formUnion(numbers(in: body, holdings)) }
     }
-    return result
-  }
-
-  private static func unused(_ name: String, _ taken: inout Set<String>) -> String {
-    var (result, number) = (name, 2)
-    while !taken.insert(result).inserted { (result, number) = ("\(name)_\(number)", number + 1) }
     return result
   }
 }

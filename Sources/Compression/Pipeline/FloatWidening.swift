@@ -15,7 +15,7 @@ enum FloatWidening {
 
   private static func isNeeded(_ graph: Graph) -> Bool {
     graph.nodes.contains { node in
-      if node.subgraphs.contains(where: isNeeded) { return true }
+      if node.bodies.contains(where: isNeeded) { return true }
       // Stored in 16 bits, computed in 32.
       if node.op == "Cast" || node.op == "DequantizeLinear" { return false }
       return node.inputs.contains { graph.constant($0).map { narrow.contains($0.type) } ?? false }
@@ -33,6 +33,8 @@ enum FloatWidening {
       let node = cast(from: port, to: inner, .float32, graph)
       graph.nodes.insert(node, at: 0)
       graph[port].type = graph[port].type.map { replacing($0, with: type) }
+      // The default of an optional input is what a caller would give.
+      graph[port].constant = model.graph[port].constant
     }
     for (port, inner, type) in ports.outputs {
       graph.nodes.append(cast(from: inner, to: port, type, graph))
@@ -51,7 +53,7 @@ enum FloatWidening {
       default: false
       }
     }
-    return areTensors && graph.nodes.allSatisfy { $0.op.domain.isEmpty && $0.subgraphs.allSatisfy(canWiden) }
+    return areTensors && graph.nodes.allSatisfy { $0.op.domain.isEmpty && $0.bodies.allSatisfy(canWiden) }
   }
 
   // MARK: Ports
@@ -61,8 +63,9 @@ enum FloatWidening {
   /// Gives what the graph computes with names of its own where a port has 16 bits.
   private static func detachPorts(_ graph: inout Graph) throws -> (inputs: [Port], outputs: [Port]) {
     var (inputs, outputs): ([Port], [Port]) = ([], [])
+    var names = UniqueNames(taken: Set(graph.values.map(\.name)))
     func inner(_ port: ValueID) -> ValueID {
-      graph.addValue(Value(name: unusedName("\(graph[port].name).float32", graph), type: graph[port].type))
+      graph.addValue(Value(name: names.next("\(graph[port].name).float32"), type: graph[port].type))
     }
     for port in graph.inputs {
       guard let type = graph[port].type?.tensor?.element, narrow.contains(type) else { continue }
@@ -82,13 +85,6 @@ enum FloatWidening {
       uniqueKeysWithValues: (inputs + outputs).map { ($0.port, $0.inner) })
     for index in graph.nodes.indices { graph.nodes[index].replace(replaced) }
     return (inputs, outputs)
-  }
-
-  private static func unusedName(_ name: String, _ graph: Graph) -> String {
-    let taken = Set(graph.values.map(\.name))
-    var (result, number) = (name, 2)
-    while taken.contains(result) { (result, number) = ("\(name)_\(number)", number + 1) }
-    return result
   }
 
   private static func cast(from: ValueID, to: ValueID, _ type: ElementType, _ graph: Graph) -> Node {
@@ -125,7 +121,7 @@ enum FloatWidening {
       default: break
       }
     }
-    try node.changeBodies(widen)
+    try node.mapBodies(widen)
   }
 
   private static func widened(_ tensor: Tensor) throws(TensorError) -> Tensor {
@@ -143,7 +139,7 @@ extension Node {
   fileprivate mutating func replace(_ values: [ValueID: ValueID]) {
     for index in inputs.indices { inputs[index] = values[inputs[index]] ?? inputs[index] }
     for index in outputs.indices { outputs[index] = values[outputs[index]] ?? outputs[index] }
-    changeBodies { body in
+    mapBodies { body in
       for index in body.captures.indices {
         let outer = body.captures[index].outer
         body.captures[index].outer = values[outer] ?? outer

@@ -26,7 +26,7 @@ struct ModelSize {
     var helpers: Set<ValueID> = []
     let index = GraphIndex(graph)
     for node in graph.nodes {
-      for subgraph in node.subgraphs { count(subgraph) }
+      for subgraph in node.bodies { count(subgraph) }
       let places = Self.quantizationInputs(of: node.op)
       for place in places.helpers where place < node.inputs.count { helpers.insert(node.inputs[place]) }
       if let (codes, zeroPoint) = places.codes, codes < node.inputs.count, zeroPoint < node.inputs.count {

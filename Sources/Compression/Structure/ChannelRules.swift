@@ -20,7 +20,7 @@ struct ChannelRules {
 
   private mutating func apply(_ index: Int) {
     let node = graph.nodes[index]
-    guard node.op.domain.isEmpty, node.subgraphs.isEmpty else { return stop(index) }
+    guard node.op.domain.isEmpty, node.bodies.isEmpty else { return stop(index) }
     switch node.op.type {
     case "Conv": convolution(index, node)
     case "ConvTranspose": transposedConvolution(index, node)

@@ -120,7 +120,7 @@ struct ChannelVariables {
   mutating func finish() {
     for output in graph.outputs { fix(output) }
     for node in graph.nodes {
-      for body in node.subgraphs {
+      for body in node.bodies {
         for capture in body.captures { fix(capture.outer) }
       }
     }

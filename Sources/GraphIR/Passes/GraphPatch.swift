@@ -157,14 +157,16 @@ extension Graph {
 
 extension Node {
   /// Changes each sub-graph among the attributes in place.
-  mutating func mapBodies(_ change: (inout Graph) -> Void) {
+  package mutating func mapBodies<Failure: Error>(
+    _ change: (inout Graph) throws(Failure) -> Void
+  ) throws(Failure) {
     for entry in attributes.entries {
       switch entry.value {
       case .graph(var body):
-        change(&body)
+        try change(&body)
         attributes[entry.name] = .graph(body)
       case .graphs(var bodies):
-        for index in bodies.indices { change(&bodies[index]) }
+        for index in bodies.indices { try change(&bodies[index]) }
         attributes[entry.name] = .graphs(bodies)
       default: break
       }

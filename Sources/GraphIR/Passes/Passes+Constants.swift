@@ -22,43 +22,44 @@ extension Passes {
     try model.changeGraphs { graph throws(GraphError) in
       let uses = GraphUses(graph)
       var patch = GraphPatch("share equal constants", for: graph)
-      var firsts: [ConstantKey: [ValueID]] = [:]
+      var tensors = EqualTensors()
+      var firsts: [ValueID] = []
       var changes = 0
       for index in graph.values.indices {
         let id = ValueID(index)
         guard let tensor = uses.constant(id, in: graph), uses.readCount(of: id) > 0 else { continue }
-        let key = ConstantKey(tensor)
-        let equal = firsts[key]?.first { graph[$0].constant == tensor }
-        if let equal, !uses.isOutput(id) {
-          patch.replaceUses(of: id, with: equal)
+        let number = tensors.add(tensor)
+        if number == firsts.count {
+          firsts.append(id)
+        } else if !uses.isOutput(id) {
+          patch.replaceUses(of: id, with: firsts[number])
           changes += 1
-        } else {
-          firsts[key, default: []].append(id)
         }
       }
       try patch.apply(to: &graph)
       return changes
     }
   }
+}
 
-  /// What equal tensors have in common and unequal ones hardly ever.
-  private struct ConstantKey: Hashable {
-    private static let sampleBytes = 4096
-
-    let type: ElementType
-    let shape: Shape
-    let sample: Int
-
-    init(_ tensor: Tensor) {
-      type = tensor.type
-      shape = tensor.shape
-      var hasher = Hasher()
-      if let strings = tensor.strings { hasher.combine(strings) }
-      // The whole of a large one would have to be read from its file.
-      tensor.withUnalignedBytes {
-        hasher.combine(bytes: UnsafeRawBufferPointer(rebasing: $0.prefix(Self.sampleBytes)))
+extension Graph {
+  /// Constants that the bodies of nodes read become their own; those of bodies further in follow by another call on the
+  /// bodies.
+  package mutating func localizeConstants() {
+    let outer = self
+    for index in nodes.indices where !nodes[index].bodies.isEmpty {
+      nodes[index].mapBodies { body in
+        var kept: [Capture] = []
+        for capture in body.captures {
+          guard let constant = outer.constant(capture.outer) else {
+            kept.append(capture)
+            continue
+          }
+          body[capture.inner].constant = constant
+          body[capture.inner].type = .tensor(TensorType(constant.type, shape: constant.shape))
+        }
+        body.captures = kept
       }
-      sample = hasher.finalize()
     }
   }
 }

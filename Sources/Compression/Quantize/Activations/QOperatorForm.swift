@@ -43,11 +43,7 @@ struct QOperatorForm {
   private init(_ graph: Graph) {
     editor = GraphEditor(graph, "QOperator form")
     index = GraphIndex(graph)
-    var values: [String: ValueID] = [:]
-    for node in graph.nodes {
-      for output in node.outputs where !output.isNone { values[graph[output].name] = output }
-    }
-    self.values = values
+    values = graph.computedValues
   }
 
   /// Layers without such a form, and those that were not quantized, stay as they are.
