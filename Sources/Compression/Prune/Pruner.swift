@@ -100,12 +100,8 @@ struct Pruner {
     }
   }
 
-  /// SplitMix64's output function: a fixed choice that looks random, equal on every machine.
   private static func hash(_ seed: UInt64) -> UInt32 {
-    var z = seed &+ 0x9E37_79B9_7F4A_7C15
-    z = (z ^ (z >> 30)) &* 0xBF58_476D_1CE4_E5B9
-    z = (z ^ (z >> 27)) &* 0x94D0_49BB_1331_11EB
-    return UInt32(truncatingIfNeeded: (z ^ (z >> 31)) >> 16)
+    UInt32(truncatingIfNeeded: SplitMix64.output(seed &+ SplitMix64.increment) >> 16)
   }
 }
 

@@ -50,32 +50,25 @@ struct SmoothingSampler {
 
   /// Tensors of another type or extent are left out.
   mutating func add(_ tensor: Tensor) {
-    let axis = layer.isConvolution ? 1 : tensor.shape.rank - 1
-    guard tensor.type == .float32, axis >= 0, tensor.shape.rank > axis, tensor.shape[axis] == channels,
-      tensor.elementCount > 0
-    else { return }
-    let inner = tensor.shape.product(axis + 1..<tensor.shape.rank)
-    tensor.withElements(Float.self) { elements in
-      for start in stride(from: 0, to: elements.count, by: inner) {
-        let channel = start / inner % channels
-        for element in elements[start..<start + inner] {
-          lows[channel] = min(lows[channel], element)
-          highs[channel] = max(highs[channel], element)
-          magnitudes[channel] += Double(abs(element))
-          squares[channel] += Double(element) * Double(element)
-        }
+    let seen = tensor.forEachChannelRun(channels: channels, isImage: layer.isConvolution) { channel, run in
+      for element in run {
+        lows[channel] = min(lows[channel], element)
+        highs[channel] = max(highs[channel], element)
+        magnitudes[channel] += Double(abs(element))
+        squares[channel] += Double(element) * Double(element)
       }
-      keepRows(tensor.shape, elements)
     }
-    count += tensor.elementCount / channels
+    if seen == 0 { return }
+    tensor.withElements(Float.self) { keepRows(tensor.shape, $0) }
+    count += seen
   }
 
   /// Rows are chosen by a hash of their number: a stride could always meet the same token.
   private mutating func keepRows(_ shape: Shape, _ elements: UnsafeBufferPointer<Float>) {
     guard let positions = input.positions(of: shape) else { return }
     for index in 0..<positions.count {
-      let hash = Self.hash(position)
       position += 1
+      let hash = SplitMix64.output(position &* SplitMix64.increment)
       if hash & mask != 0 { continue }
       var row = [Float](repeating: 0, count: layer.matrix.depth)
       let isFilled = row.withUnsafeMutableBufferPointer { positions.fill($0, index, 0, elements) }
@@ -87,14 +80,6 @@ struct SmoothingSampler {
         mask = wider
       }
     }
-  }
-
-  /// The mixing of SplitMix64 (Steele et al. 2014).
-  private static func hash(_ number: UInt64) -> UInt64 {
-    var z = (number &+ 1) &* 0x9E37_79B9_7F4A_7C15
-    z = (z ^ (z >> 30)) &* 0xBF58_476D_1CE4_E5B9
-    z = (z ^ (z >> 27)) &* 0x94D0_49BB_1331_11EB
-    return z ^ (z >> 31)
   }
 
   /// Nil when nothing was seen, or something that is not finite.
