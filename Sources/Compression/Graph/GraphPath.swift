@@ -22,6 +22,25 @@ extension Model {
   }
 }
 
+extension Model {
+  /// The main graph, then those inside it, each before its own.
+  var graphs: [(path: GraphPath, graph: Graph)] {
+    var result: [(path: GraphPath, graph: Graph)] = []
+    func walk(_ graph: Graph, _ path: GraphPath) {
+      result.append((path, graph))
+      for (number, node) in graph.nodes.enumerated() {
+        for entry in node.attributes.entries {
+          for (index, body) in node.graphs(of: entry.name).enumerated() {
+            walk(body, path.appending(.init(node: number, attribute: entry.name, index: index)))
+          }
+        }
+      }
+    }
+    walk(graph, GraphPath())
+    return result
+  }
+}
+
 extension Graph {
   fileprivate subscript(nested steps: ArraySlice<GraphPath.Step>) -> Graph {
     get {

@@ -12,7 +12,7 @@ struct MergedWeights {
   init(
     _ base: Model, _ other: Model, alpha: Double, except kept: Set<Place>, only chosen: Set<Place>?
   ) throws(CompressionError) {
-    let (ours, theirs) = (Self.graphs(of: base), Self.graphs(of: other))
+    let (ours, theirs) = (base.graphs, other.graphs)
     for (left, right) in zip(ours, theirs) { try Self.compare(left.graph, right.graph) }
     let (left, right) = (Self.constants(of: ours), Self.constants(of: theirs))
     let counterparts = try ParameterMatching.match(left.map(\.parameter), right.map(\.parameter))
@@ -35,23 +35,6 @@ struct MergedWeights {
     var place: Place
     var parameter: ParameterMatching.Parameter
     var tensor: Tensor
-  }
-
-  /// The main graph, then those inside it, each before its own.
-  private static func graphs(of model: Model) -> [(path: GraphPath, graph: Graph)] {
-    var result: [(path: GraphPath, graph: Graph)] = []
-    func walk(_ graph: Graph, _ path: GraphPath) {
-      result.append((path, graph))
-      for (number, node) in graph.nodes.enumerated() {
-        for entry in node.attributes.entries {
-          for (index, body) in node.graphs(of: entry.name).enumerated() {
-            walk(body, path.appending(.init(node: number, attribute: entry.name, index: index)))
-          }
-        }
-      }
-    }
-    walk(model.graph, GraphPath())
-    return result
   }
 
   /// Weights of another net would be merged without an error whenever their shapes happen to agree.

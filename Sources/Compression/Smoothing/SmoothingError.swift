@@ -91,7 +91,8 @@ struct SmoothingError {
   }
 
   private static func round(_ rows: inout [Float], _ parameters: ActivationParameters) {
-    let (lowest, highest) = parameters.type.codes
+    let codes = parameters.type.codes
+    let (lowest, highest) = (Float(codes.lowerBound), Float(codes.upperBound))
     let (scale, zero) = (parameters.scale, Float(parameters.zeroPoint))
     for index in rows.indices {
       let code = (rows[index] / scale).rounded(.toNearestOrEven) + zero
@@ -106,18 +107,6 @@ struct SmoothingError {
       for index in start..<start + depth {
         rows[index] = (rows[index] / scale).rounded(.toNearestOrEven) * scale
       }
-    }
-  }
-}
-
-extension QuantizeStep.ActivationType {
-  /// The smallest and largest code.
-  fileprivate var codes: (Float, Float) {
-    switch self {
-    case .uint8: (0, 255)
-    case .int8: (-127, 127)
-    case .uint16: (0, 65_535)
-    case .int16: (-32_767, 32_767)
     }
   }
 }

@@ -40,7 +40,7 @@ enum StoragePass {
   /// Constants that another form than the plain one holds in fewer bytes.
   private static func places(_ model: Model, opset: Int) -> [(place: Place, opset: Int)] {
     var result: [(place: Place, opset: Int)] = []
-    func inspect(_ graph: Graph, _ path: GraphPath) {
+    for (path, graph) in model.graphs {
       let fixed = Set(graph.inputs + graph.outputs)
       for index in graph.values.indices {
         let id = ValueID(index)
@@ -51,15 +51,7 @@ enum StoragePass {
         if form == .plain { continue }
         result.append((Place(path: path, value: id, form: form), survey.opset(form)))
       }
-      for (position, node) in graph.nodes.enumerated() {
-        for entry in node.attributes.entries {
-          for (number, body) in node.graphs(of: entry.name).enumerated() {
-            inspect(body, path.appending(.init(node: position, attribute: entry.name, index: number)))
-          }
-        }
-      }
     }
-    inspect(model.graph, GraphPath())
     return result
   }
 

@@ -14,25 +14,16 @@ struct ActivationParameters: Equatable {
     // A range of more than the largest float would give an infinite scale.
     let low = Double(max(min(range.low, 0), -.greatestFiniteMagnitude / 2))
     let high = Double(min(max(range.high, 0), .greatestFiniteMagnitude / 2))
-    let scale: Double
-    switch type {
-    case .uint8: scale = (high - low) / 255
-    case .uint16: scale = (high - low) / 65_535
-    case .int8: scale = max(high, -low) / 127
-    case .int16: scale = max(high, -low) / 32_767
-    }
+    let (isSigned, largest) = (type.codes.lowerBound < 0, Double(type.codes.upperBound))
+    let scale = (isSigned ? max(high, -low) : high - low) / largest
     if scale < Double(Float.leastNormalMagnitude) {
       self.scale = 1
       zeroPoint = 0
       return
     }
     self.scale = Float(scale)
-    switch type {
-    case .uint8, .uint16:
-      let largest = type == .uint8 ? 255.0 : 65_535
-      zeroPoint = Int32(min(max((-low / scale).rounded(.toNearestOrEven), 0), largest))
-    case .int8, .int16: zeroPoint = 0
-    }
+    zeroPoint =
+      isSigned ? 0 : Int32(min(max((-low / scale).rounded(.toNearestOrEven), 0), largest))
   }
 
   /// The zero point as a scalar of the codes' type.

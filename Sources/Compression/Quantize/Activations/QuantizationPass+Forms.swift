@@ -97,5 +97,15 @@ extension QuantizeStep.ActivationType {
     }
   }
 
+  /// Signed ones stop where they are symmetric.
+  var codes: ClosedRange<Int32> {
+    switch self {
+    case .uint8: 0...255
+    case .int8: -127...127
+    case .uint16: 0...65_535
+    case .int16: -32_767...32_767
+    }
+  }
+
   var is16Bit: Bool { self == .uint16 || self == .int16 }
 }
