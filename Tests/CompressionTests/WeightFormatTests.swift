@@ -102,6 +102,29 @@ import Testing
     }
   }
 
+  /// Learned positions: the first rows of a table, as many as there are tokens.
+  @Test(arguments: weights, granularities)
+  func slicedTables(weights: QuantizeStep.Weights, granularity: QuantizeStep.Granularity) throws {
+    let step = step(weights, granularity)
+    let model = try Self.slicedTable(axis: -2)
+    let (result, layers) = try apply(step, to: model)
+    #expect(layers.map(\.name) == ["positions"])
+    #expect(layers[0].methods.count == 1)
+    let end = try Tensor(shape: [1], [31] as [Int64])
+    var error = SignalError()
+    error.add(try TestModels.run(try decoded(model, step), end), try TestModels.run(result, end))
+    #expect(error.decibels > 90)
+    if weights == .int8 && granularity == .channel {
+      #expect(result.graph.nodes.map(\.op.type) == ["Slice", "Cast", "Slice", "Mul"])
+    }
+  }
+
+  @Test func tablesThatAreCutElsewhereAreLeft() throws {
+    let scan = LayerScan(try Self.slicedTable(axis: 1))
+    #expect(scan.all.isEmpty)
+    #expect(scan.untouched.map(\.reason) == ["a table that is not read by whole rows"])
+  }
+
   @Test(arguments: ["LSTM", "GRU", "RNN"], ["forward", "bidirectional"])
   func recurrentWeights(op: String, direction: String) throws {
     let directions = direction == "forward" ? 1 : 2
@@ -241,5 +264,15 @@ import Testing
     let x = builder.input("x", [.symbol("batch"), .symbol("tokens")], .int64)
     let y = builder.node("Gather", "embedding", [try builder.constant("table", [rows, width], seed: 1), x])
     return builder.model(output: y, [.symbol("batch"), .symbol("tokens"), .known(width)])
+  }
+
+  private static func slicedTable(axis: Int64) throws -> Model {
+    var builder = GraphBuilder()
+    let end = builder.input("end", [.known(1)], .int64)
+    let table = try builder.constant("table", [96, 48], seed: 1)
+    let start = builder.constant("start", try Tensor(shape: [1], [0] as [Int64]))
+    let axes = builder.constant("axes", try Tensor(shape: [1], [axis]))
+    let y = builder.node("Slice", "positions", [table, start, end, axes])
+    return builder.model(output: y, [.unknown, .unknown])
   }
 }

@@ -26,7 +26,7 @@ struct LayerInputRows {
     case .gemm, .convTranspose, .recurrent(.input):
       window = nil
       stack = []
-    case .gather, .recurrent(.recurrence): return nil
+    case .table, .recurrent(.recurrence): return nil
     }
   }
 
@@ -45,7 +45,7 @@ struct LayerInputRows {
     case .conv(let groups): return patches(shape, groups)
     case .convTranspose(let groups): return pixels(shape, groups)
     case .matMul where !stack.isEmpty: return stacked(shape)
-    case .matMul, .gemm, .recurrent, .gather:
+    case .matMul, .gemm, .recurrent, .table:
       let depth = layout.depth
       guard shape.rank > 0, shape[shape.rank - 1] == depth, depth > 0 else { return nil }
       return Positions(count: shape.elementCount / depth) { row, position, _, elements in

@@ -72,7 +72,7 @@ extension WeightLayer {
     case .matMul: shape.rank == 2 ? outputChannels : nil
     case .gemm, .conv: outputChannels
     case .convTranspose(let groups): groups == 1 ? outputChannels : nil
-    case .gather, .recurrent: nil
+    case .table, .recurrent: nil
     }
   }
 
@@ -83,7 +83,7 @@ extension WeightLayer {
     case .gemm(let isTransposed): shape[isTransposed ? 1 : 0]
     case .conv(let groups): shape[1] * groups
     case .convTranspose: shape[0]
-    case .gather, .recurrent: nil
+    case .table, .recurrent: nil
     }
   }
 
@@ -97,7 +97,7 @@ extension WeightLayer {
       let inGroup = element / max(shape.product(2..<shape.rank), 1) % shape[1]
       return output / max(shape[0] / max(groups, 1), 1) * shape[1] + inGroup
     case .convTranspose: return element / max(shape.product(1..<shape.rank), 1)
-    case .gather, .recurrent: return 0
+    case .table, .recurrent: return 0
     }
   }
 }

@@ -52,12 +52,7 @@ enum InputMeaning: Equatable {
   }
 
   private static func integer(_ tensor: Tensor) -> Int? {
-    guard tensor.elementCount == 1 else { return nil }
-    switch tensor.type {
-    case .int64: return Int(tensor.array(of: Int64.self)[0])
-    case .int32: return Int(tensor.array(of: Int32.self)[0])
-    default: return nil
-    }
+    tensor.elementCount == 1 ? tensor.integers?.first : nil
   }
 
   /// A tensor of such elements.

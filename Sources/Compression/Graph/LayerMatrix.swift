@@ -17,7 +17,7 @@ extension WeightLayer {
     case .convTranspose(let groups):
       MatrixLayout(
         groups: groups, depth: shape[0] / max(groups, 1), columns: shape.product(1..<shape.rank))
-    case .gather:
+    case .table:
       MatrixLayout(groups: 1, depth: shape.product(1..<shape.rank), columns: shape[0])
     case .recurrent:
       MatrixLayout(groups: shape[0], depth: shape[2], columns: shape[1])
@@ -29,7 +29,7 @@ extension WeightLayer {
   private var isRowMajor: Bool {
     switch kind {
     case .matMul, .gemm(isTransposed: false), .convTranspose: true
-    case .gemm(isTransposed: true), .conv, .gather, .recurrent: false
+    case .gemm(isTransposed: true), .conv, .table, .recurrent: false
     }
   }
 
@@ -73,7 +73,7 @@ extension WeightLayer {
     switch kind {
     case .conv: group * matrix.columns + column
     case .convTranspose: column / max(shape.product(2..<shape.rank), 1)
-    case .matMul, .gemm, .gather, .recurrent: column
+    case .matMul, .gemm, .table, .recurrent: column
     }
   }
 

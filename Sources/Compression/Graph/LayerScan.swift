@@ -48,7 +48,7 @@ struct LayerScan {
     }
     switch node.op.type {
     case "MatMul", "Gemm", "Conv", "ConvTranspose": inspectProduct(position, view)
-    case "Gather": inspectTable(position, view)
+    case "Gather", "Slice": inspectTable(position, view)
     case "LSTM", "GRU", "RNN": inspectRecurrent(position, view)
     case "MatMulInteger", "ConvInteger", "QLinearMatMul", "QLinearConv":
       noteWeights(node, view.graph, "is quantized already")
@@ -85,21 +85,28 @@ struct LayerScan {
 
   private mutating func inspectTable(_ position: Int, _ view: GraphView) {
     let node = view.graph.nodes[position]
-    guard node.inputs.count == 2, let weights = view.graph.constant(node.inputs[0]), weights.shape.rank >= 2,
+    guard node.inputs.count >= 2, let weights = view.graph.constant(node.inputs[0]), weights.shape.rank >= 2,
       weights.type.isFloatingPoint, weights.elementCount >= 64
     else { return }
     if weights.elementCount < Self.leastTable {
       leave(node, view, weights.shape, "a table too small to pay for the nodes that read its codes")
       return
     }
-    guard node.attributes.int("axis") ?? 0 == 0 else {
-      leave(node, view, weights.shape, "a table that is read along another axis than its first")
+    guard Self.readsRows(node, view.graph, rank: weights.shape.rank) else {
+      leave(node, view, weights.shape, "a table that is not read by whole rows")
       return
     }
     guard isUsable(weights, node, view) else { return }
-    var layer = view.layer(position, .gather, weight: 0, weights)
+    var layer = view.layer(position, .table, weight: 0, weights)
     layer.activation = node.inputs[1]
     storedOnly.append(layer)
+  }
+
+  /// True for a Gather or a Slice that takes whole rows of a table.
+  private static func readsRows(_ node: Node, _ graph: Graph, rank: Int) -> Bool {
+    if node.op == "Gather" { return [0, -rank].contains(node.attributes.int("axis") ?? 0) }
+    guard node.inputs.count > 3, let axes = graph.constant(node.inputs[3])?.integers else { return false }
+    return axes == [0] || axes == [-rank]
   }
 
   private mutating func inspectRecurrent(_ position: Int, _ view: GraphView) {

@@ -13,7 +13,7 @@ struct WeightLayer {
     /// `[in, out / groups, kernel…]`
     case convTranspose(groups: Int)
     /// A table `[rows, width]`; a channel is a row.
-    case gather
+    case table
     /// LSTM, GRU or RNN: `[directions, gates · hidden, inputs]`.
     case recurrent(Recurrent)
   }
@@ -47,7 +47,7 @@ struct WeightLayer {
   var isConvolution: Bool {
     switch kind {
     case .conv, .convTranspose: true
-    case .matMul, .gemm, .gather, .recurrent: false
+    case .matMul, .gemm, .table, .recurrent: false
     }
   }
 
@@ -55,7 +55,7 @@ struct WeightLayer {
   var isProduct: Bool {
     switch kind {
     case .matMul, .gemm, .conv, .convTranspose: true
-    case .gather, .recurrent: false
+    case .table, .recurrent: false
     }
   }
 
@@ -72,7 +72,7 @@ struct WeightLayer {
     switch kind {
     case .convTranspose: matrix.columns
     case .matMul, .gemm, .conv: matrix.depth
-    case .gather: 0
+    case .table: 0
     case .recurrent: matrix.depth * (op == "LSTM" ? 4 : op == "GRU" ? 3 : 1)
     }
   }
@@ -90,7 +90,7 @@ struct WeightLayer {
     case .matMul: shape.rank - 2
     case .gemm(let isTransposed): isTransposed ? 1 : 0
     case .conv, .convTranspose: nil
-    case .gather: shape.rank == 2 ? 1 : nil
+    case .table: shape.rank == 2 ? 1 : nil
     case .recurrent: 2
     }
   }
@@ -109,7 +109,7 @@ struct WeightLayer {
     case .gemm(let isTransposed): isTransposed ? 0 : 1
     case .conv: 0
     case .convTranspose, .recurrent: 1
-    case .gather: 0
+    case .table: 0
     }
   }
 

@@ -39,7 +39,7 @@ struct LowRankCandidate {
     case .conv(let groups):
       if groups != 1 { return "a grouped convolution is not factored" }
     case .convTranspose: return "a transposed convolution is not factored"
-    case .gather: return "a table is not factored"
+    case .table: return "a table is not factored"
     case .recurrent: return "a recurrent weight is not factored"
     }
     let (depth, columns) = (layer.matrix.depth, layer.matrix.columns)

@@ -186,8 +186,8 @@ struct ChannelRules {
     if let attribute = node.attributes.ints("axes") {
       named = attribute
     } else if node.inputs.count > input, !node.inputs[input].isNone {
-      guard let constant = graph.constant(node.inputs[input]), constant.type == .int64 else { return nil }
-      named = constant.array(of: Int.self)
+      guard let constant = graph.constant(node.inputs[input])?.integers else { return nil }
+      named = constant
     } else {
       return []
     }
@@ -212,11 +212,7 @@ struct ChannelRules {
       return stop(index)
     }
     var pads = node.attributes.ints("pads")
-    if pads == nil, node.inputs.count > 1, let constant = graph.constant(node.inputs[1]),
-      constant.type == .int64
-    {
-      pads = constant.array(of: Int.self)
-    }
+    if pads == nil, node.inputs.count > 1 { pads = graph.constant(node.inputs[1])?.integers }
     guard let pads, pads.count == 2 * rank else { return stop(index) }
     let still = (0..<rank).filter { pads[$0] == 0 && pads[rank + $0] == 0 }
     carry(node, axes: Dictionary(uniqueKeysWithValues: still.map { ($0, $0) }))
@@ -249,10 +245,8 @@ struct ChannelRules {
   /// Which of `count` extents a Gather or Slice picks; nil where that is not known before the run.
   private func placesRead(by node: Node, of count: Int) -> [Int]? {
     func constant(_ position: Int) -> [Int]? {
-      guard position < node.inputs.count, !node.inputs[position].isNone,
-        let tensor = graph.constant(node.inputs[position]), tensor.type == .int64
-      else { return nil }
-      return tensor.array(of: Int.self)
+      guard position < node.inputs.count else { return nil }
+      return graph.constant(node.inputs[position])?.integers
     }
     switch node.op {
     case "Gather": return constant(1)?.map { $0 < 0 ? $0 + count : $0 }

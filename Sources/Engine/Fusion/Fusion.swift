@@ -27,6 +27,8 @@ enum Fusion {
       changes += try joinSpelledActivations(&graph)
       changes += try joinLayerNormalizations(&graph)
       changes += try joinAttention(&graph)
+      // What is left after the patterns that know a Pow.
+      changes += try spellPowers(&graph)
       changes += try joinBiases(&graph)
       changes += try joinNormalizedSums(&graph)
       changes += try joinScaleShifts(&graph)

@@ -108,7 +108,7 @@ public struct InferenceContext {
 
 extension Tensor {
   /// The elements of an int64 or int32 tensor; nil for other types.
-  var integers: [Int]? {
+  package var integers: [Int]? {
     switch type {
     case .int64: array(of: Int.self)
     case .int32: array(of: Int32.self).map(Int.init)

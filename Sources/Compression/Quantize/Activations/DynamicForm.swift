@@ -49,7 +49,7 @@ struct DynamicForm {
       }
       return nil
     case .matMul, .conv: return nil
-    case .gather, .recurrent: return "ONNX has no integer \(layer.op)"
+    case .table, .recurrent: return "ONNX has no integer \(layer.op)"
     }
   }
 

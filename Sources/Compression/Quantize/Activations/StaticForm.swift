@@ -50,7 +50,7 @@ struct StaticForm {
       "static quantization takes a weight of rank 2, this one has \(layer.shape.rank)"
     case .convTranspose: "no runtime has an integer ConvTranspose"
     case .matMul, .gemm, .conv: nil
-    case .gather, .recurrent: "ONNX has no integer \(layer.op)"
+    case .table, .recurrent: "ONNX has no integer \(layer.op)"
     }
   }
 

@@ -126,7 +126,7 @@ struct WeightCoder: Sendable {
     _ layer: WeightLayer, _ statistics: InputStatistics?, _ groups: ScaleGroups
   ) -> String? {
     switch layer.kind {
-    case .convTranspose, .gather, .recurrent: return "\(layer.op)"
+    case .convTranspose, .table, .recurrent: return "\(layer.op)"
     case .matMul where layer.shape.rank != 2: return "a stack of matrices"
     case .matMul, .gemm, .conv: break
     }

@@ -2,12 +2,13 @@ import GraphIR
 import Tensors
 
 extension LayerWriter {
-  /// Lets a Gather read rows of 8-bit codes and dequantizes those alone, so that the table stays small in memory too:
+  /// Lets a Gather or Slice read rows of 8-bit codes and dequantizes those alone, so that the table stays small in memory
+  /// too:
   ///
-  ///     codes ─ Gather ─ Cast ─ (Sub(zero points of the rows)) ─ Mul(scales of the rows)
+  ///     codes ─ Gather | Slice ─ Cast ─ (Sub(zero points of the rows)) ─ Mul(scales of the rows)
   ///
   /// - Returns: false, with nothing changed, for codes of other widths, in blocks, or of a codebook.
-  mutating func gatherCodes(
+  mutating func readCodes(
     _ layer: WeightLayer, _ coded: CodedWeight, _ editor: inout GraphEditor
   ) throws(TensorError) -> Bool {
     guard coded.storage.isInteger, coded.storage.bitWidth == 8, !coded.hasLevels else { return false }
@@ -21,8 +22,8 @@ extension LayerWriter {
       let output = editor.addValue("\(layer.title).\(part)", type: type)
       nodes.append(
         Node(
-          name: "\(layer.name)/\(part)", op: "Gather", inputs: [table, node.inputs[1]], outputs: [output],
-          attributes: node.attributes))
+          name: "\(layer.name)/\(part)", op: node.op, inputs: [table] + node.inputs.dropFirst(),
+          outputs: [output], attributes: node.attributes))
       return output
     }
     let codes = rows(stored.codes, "codes", coded.storage, &editor)

@@ -28,7 +28,7 @@ struct LayerWriter {
   mutating func rewrite(
     _ layer: WeightLayer, _ coded: CodedWeight, keepsLayout: Bool = false, _ editor: inout GraphEditor
   ) throws(TensorError) {
-    if case .gather = layer.kind, try gatherCodes(layer, coded, &editor) { return }
+    if case .table = layer.kind, try readCodes(layer, coded, &editor) { return }
     var isTransposed = false
     if case .gemm(isTransposed: true) = layer.kind, coded.storage.isInteger, !keepsLayout {
       isTransposed = true
