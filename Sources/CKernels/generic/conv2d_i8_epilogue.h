@@ -1,5 +1,7 @@
 // The epilogue of 8-bit convolutions whose sums are in registers.
 
+#include "part_bytes.h"
+
 /// What the epilogue needs of the VL columns from `filter` on.
 typedef struct {
   vi offset;
@@ -62,13 +64,7 @@ ALWAYS_INLINE void finish_filters(
     return;
   }
   const vi q = vi_add(v_to_i(v_min(v_max(x, r->low), r->high)), r->zero_point);
-  if (count < VL) {
-    uint8_t last[VL];
-    vi_store_8(last, q);
-    memcpy((uint8_t *)c->y + at, last, (size_t)count);
-  } else {
-    vi_store_8((uint8_t *)c->y + at, q);
-  }
+  store_part_8((uint8_t *)c->y + at, q, count);
 }
 
 /// The same for two whole vectors of a pixel to 8 bits.

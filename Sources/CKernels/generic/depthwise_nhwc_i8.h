@@ -4,6 +4,8 @@
 //
 // Packed filters, for each VL channels: their sums (int32), then [quads][kernel_width][VL] words of four taps.
 
+#include "part_bytes.h"
+
 /// One output line of one vector of channels.
 typedef struct {
   const adze_conv2d_i8 *conv;
@@ -15,18 +17,11 @@ typedef struct {
   i8_filters filters;
 } depthwise8_line;
 
-ALWAYS_INLINE vi load_channels(const uint8_t *p, ptrdiff_t count) {
-  if (count == VL) return vi_load_u8(p);
-  uint8_t bytes[VL] = {0};
-  memcpy(bytes, p, (size_t)count);
-  return vi_load_u8(bytes);
-}
-
 /// The word of `taps` rows from `row` on in image column `x`.
 ALWAYS_INLINE vi taps_word(const int taps, const depthwise8_line *l, ptrdiff_t row, ptrdiff_t x, const ptrdiff_t count) {
   vi word = vi_set1(0);
   UNROLL for (int j = 0; j < taps; j++) {
-    const vi bytes = load_channels(l->rows[row + j] + x * l->steps[row + j] + l->channel, count);
+    const vi bytes = load_part_8(l->rows[row + j] + x * l->steps[row + j] + l->channel, false, count);
     word = j ? vi_xor(word, vi_shift_left(bytes, 8 * j)) : bytes;
   }
   return vi_xor(word, l->flip);
@@ -79,6 +74,8 @@ ALWAYS_INLINE void depthwise8_inner(
   ptrdiff_t end) {
   if (l->count == VL) {
     for (; x + 4 <= end; x += 4) depthwise8_pixels(4, taps, width, stride, l, result, x, VL);
+  } else {
+    for (; x + 4 <= end; x += 4) depthwise8_pixels(4, taps, width, stride, l, result, x, l->count);
   }
   for (; x < end; x++) depthwise8_any(l, result, x);
 }

@@ -127,13 +127,7 @@ ALWAYS_INLINE void store_8(const adze_gemm_i8 *g, ptrdiff_t at, vf y, ptrdiff_t 
   const int32_t lowest = g->output == ADZE_I8_OUTPUT_U8 ? 0 : -128;
   const vf low = v_set1((float)(lowest - g->c_zero_point)), high = v_set1((float)(lowest + 255 - g->c_zero_point));
   const vi q = vi_add(v_to_i(v_min(v_max(y, low), high)), vi_set1(g->c_zero_point));
-  if (count < VL) {
-    uint8_t last[VL];
-    vi_store_8(last, q);
-    memcpy((uint8_t *)g->c + at, last, (size_t)count);
-  } else {
-    vi_store_8((uint8_t *)g->c + at, q);
-  }
+  store_part_8((uint8_t *)g->c + at, q, count);
 }
 
 /// Finishes the columns in one row.

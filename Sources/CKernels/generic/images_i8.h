@@ -1,5 +1,7 @@
 // Pooling, sums and tables of 8-bit tensors. Loops over bytes are plain: the compiler makes vectors of them.
 
+#include "part_bytes.h"
+
 // The greatest values of as many channels as stay in registers, for as long as there are so many.
 #define MAX_OF_BLOCKS(type, lowest, block)                                                                           \
   for (; channel + (block) <= channels; channel += (block)) {                                                        \
@@ -81,25 +83,6 @@ void KERNEL(max_pool_nhwc_i8)(const adze_pool2d_i8 *p, ptrdiff_t line_begin, ptr
       }
     }
   }
-}
-
-ALWAYS_INLINE vi load_part_8(const uint8_t *p, const bool is_signed, ptrdiff_t count) {
-  uint8_t bytes[VL] = {0};
-  if (count < VL) {
-    memcpy(bytes, p, (size_t)count);
-    p = bytes;
-  }
-  return is_signed ? vi_load_s8((const int8_t *)p) : vi_load_u8(p);
-}
-
-ALWAYS_INLINE void store_part_8(uint8_t *p, vi v, ptrdiff_t count) {
-  if (count == VL) {
-    vi_store_8(p, v);
-    return;
-  }
-  uint8_t bytes[VL];
-  vi_store_8(bytes, v);
-  memcpy(p, bytes, (size_t)count);
 }
 
 /// `vectors` vectors of channels of one pixel; the last holds `part` of them.

@@ -1,5 +1,7 @@
 // One vector of floats to 8-bit integers, and a row of them.
 
+#include "part_bytes.h"
+
 /// Rounded to even and clamped while still float: [low, high] is the range of the type minus the zero point.
 HELPER vi quantized(vf x, vf scale, vf low, vf high, vi zero_point) {
   return vi_add(v_to_i(v_min(v_max(x / scale, low), high)), zero_point);
@@ -17,9 +19,7 @@ static __attribute__((unused)) void quantize_row(
       continue;
     }
     float lanes[VL] = {0};
-    uint8_t bytes[VL];
     for (ptrdiff_t l = 0; l < count; l++) lanes[l] = x[(i + l) * stride];
-    vi_store_8(bytes, quantized(v_load(lanes), s, low, high, z));
-    memcpy(y + i, bytes, (size_t)count);
+    store_part_8(y + i, quantized(v_load(lanes), s, low, high, z), count);
   }
 }
