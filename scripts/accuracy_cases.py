@@ -164,12 +164,8 @@ def other_cases(found):
     """Models that are only put through the presets."""
     for name, port in (("digits", "pixels"), ("digits-cnn", "image")):
         yield case(name, found.bundled(name), data.digits(port), None, [], None)
-    for name, path, size in (("PP-OCRv4 det", found.pages(), (160, 320)), ("PP-OCR cls", found.directions(), (48, 192))):
-        made = data.images(models.ports(path)[0], 8, 8, max(size))
-        for arrays in (made.calibration, made.test):
-            for key, array in arrays.items():
-                arrays[key] = np.ascontiguousarray(array[:, :, : size[0], : size[1]])
-        yield case(name, path, made, None, [], None)
+    for name, path, draw in (("PP-OCRv4 det", found.pages(), data.pages), ("PP-OCR cls", found.directions(), data.turned)):
+        yield case(name, path, draw(models.ports(path)[0]), None, [], None)
 
 
 CASES = {

@@ -63,6 +63,30 @@ def words(name, characters, calibration=30, test=60):
 
     `characters`: those of the recogniser, for decoding. Texts and images come from one seed.
     """
+    texts, images = _drawn_words(calibration + test)
+    truth = (["", *characters, " "], texts[calibration:])
+    return Data({name: images[:calibration]}, {name: images[calibration:]}, truth)
+
+
+def pages(name, calibration=8, test=8):
+    """Three drawn words below each other: `[1, 3, 160, 320]` each, normalised as detectors of text want it."""
+    _, images = _drawn_words(3 * (calibration + test))
+    lines = np.pad((images + 1) / 2, ((0, 0), (0, 0), (3, 2), (0, 0)), constant_values=0.9)
+    made = np.concatenate([lines[0::3], lines[1::3], lines[2::3]], axis=2)
+    made = np.pad(made, ((0, 0), (0, 0), (0, 1), (0, 0)), constant_values=0.9)
+    made = ((made - 0.45) / 0.225).astype(np.float32)
+    return Data({name: made[:calibration]}, {name: made[calibration:]})
+
+
+def turned(name, calibration=8, test=8, width=192):
+    """The starts of drawn words, every other one upside down: `[1, 3, 48, width]` each."""
+    _, images = _drawn_words(calibration + test)
+    made = np.ascontiguousarray(images[..., :width])
+    made[1::2] = made[1::2, :, ::-1, ::-1].copy()
+    return Data({name: made[:calibration]}, {name: made[calibration:]})
+
+
+def _drawn_words(count):
     from PIL import Image
 
     with contextlib.redirect_stdout(io.StringIO()):
@@ -71,10 +95,8 @@ def words(name, characters, calibration=30, test=60):
     source = random.Random(7)
     text = codecs.decode(this.s, "rot13") + " ".join(m.__doc__ or "" for m in (random, string, os, np, Image))
     known = sorted(set(re.findall("[A-Za-z]{5,11}", text)))
-    texts = [source.choice(known) + str(source.randint(10, 99)) for _ in range(calibration + test)]
-    images = np.concatenate([_drawn(word, index, source) for index, word in enumerate(texts)])
-    truth = (["", *characters, " "], texts[calibration:])
-    return Data({name: images[:calibration]}, {name: images[calibration:]}, truth)
+    texts = [source.choice(known) + str(source.randint(10, 99)) for _ in range(count)]
+    return texts, np.concatenate([_drawn(word, index, source) for index, word in enumerate(texts)])
 
 
 def _drawn(word, index, source):

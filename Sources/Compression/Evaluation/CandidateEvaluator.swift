@@ -1,4 +1,5 @@
 import Engine
+import Glibc
 import Tensors
 
 /// Measures candidates against the original: on the same samples, with calls that alternate.
@@ -34,6 +35,15 @@ final class CandidateEvaluator {
     // Where the metric has no value, as agreement of outputs that decide nothing, their direction says how far off.
     let loss = paired.drop ?? (1 - paired.comparison.cosine)
     return Quality(metric: paired.after, comparison: paired.comparison, loss: loss)
+  }
+
+  /// How many times as long as the original a call of the candidate takes: the geometric mean over the batch sizes.
+  func slowdown(of candidate: ModelRunner) throws(CompressionError) -> Double {
+    let times = try LatencyProbe.compare(
+      reference.runner, candidate, reference.binding, batches: batches, seconds: Self.secondsPerBatch,
+      resources.meter)
+    let sum = times.reduce(0) { $0 + log(max($1.b.p50Microseconds, 1e-3) / max($1.a.p50Microseconds, 1e-3)) }
+    return exp(sum / Double(max(times.count, 1)))
   }
 
   /// - Parameter file: the candidate as it is stored.

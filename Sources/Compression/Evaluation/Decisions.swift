@@ -2,7 +2,7 @@
 ///
 /// `[rows, classes]` is one decision a row, `[rows, positions, classes]` one for each position, as text recognisers
 /// and language models have them. `[rows, 1]` with nothing outside 0 … 1 is the probability of one class, decided at
-/// one half.
+/// one half. Maps, `[rows, channels, height, width]`, decide nothing: pixels of the background would outvote the others.
 struct Decisions: Sendable, Equatable {
   let rows: Int
   let positions: Int
@@ -18,6 +18,7 @@ struct Decisions: Sendable, Equatable {
     guard scores.count == shape.reduce(1, *) else { return nil }
     // Axes of one element say nothing: `[rows, classes, 1, 1]` are scores of classifiers too.
     let inner = shape.dropFirst().filter { $0 != 1 }
+    if shape.count == 4 && shape[2] > 1 && shape[3] > 1 { return nil }
     self.rows = rows
     switch inner.count {
     case 0:

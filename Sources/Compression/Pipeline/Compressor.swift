@@ -8,8 +8,8 @@ public enum Compressor {
   /// the original on this machine.
   ///
   /// Equal inputs give equal models, bit for bit, for any number of threads, where the kernels of one instruction set
-  /// compute the statistics. A search decides by what it measures, so that another run may choose otherwise; the
-  /// steps in its report give its result again.
+  /// compute the statistics. A search decides by what it measures, and a preset leaves out what is clearly slower than
+  /// the original, so that another machine may choose otherwise; the steps in the report give the result again.
   /// - Parameter progress: called from this thread, before and after every piece of work; false cancels.
   /// - Throws: `CompressionError`.
   public static func run(

@@ -5,10 +5,13 @@ import Tensors
 ///
 /// Bold steps are tried first. Where they lose too much, the layers that add most noise for what they save are left to
 /// the careful steps: first as many as bring the noise down as far as the loss has to come down, then more at every
-/// try. Then the careful steps are taken for all layers, and at the end the model stays as it is.
+/// try. Then the careful steps are taken for all layers, and at the end the model stays as it is. Steps that make the
+/// model clearly slower are left out too.
 struct PresetRun {
   /// Whole models that are judged at most.
   private static let mostTrials = 6
+  /// From here on a candidate is slower than the original beyond what the machine's noise explains.
+  private static let clearSlowdown = 1.1
 
   struct Outcome {
     var steps: [Recipe.Step] = []
@@ -41,6 +44,7 @@ struct PresetRun {
       // A trial is left for each of the levels that follow.
       let most = isBoldest ? 1 : Self.mostTrials - (levels.count - 1 - index)
       if let steps = try attempt(level, next: isLast ? [] : levels[index + 1], most) {
+        if !isLast, try isSlow(steps) { continue }
         outcome.steps = steps
         return outcome
       }
@@ -77,6 +81,20 @@ struct PresetRun {
       return nil
     }
     return level
+  }
+
+  /// What is left out for its speed; the last level only stores weights differently.
+  private mutating func isSlow(_ steps: [Recipe.Step]) throws(CompressionError) -> Bool {
+    guard let evaluator = judge.evaluator, let candidate = judge.last, candidate.steps == steps else {
+      return false
+    }
+    let slowdown = try evaluator.slowdown(of: candidate.runner)
+    if slowdown < Self.clearSlowdown { return false }
+    outcome.decisions = [:]
+    outcome.notes.append(
+      "Candidate \(trials) of the preset is left out: it takes \(Verdict.short(slowdown)) times as long as the "
+        + "original.")
+    return true
   }
 
   private mutating func isGood(_ steps: [Recipe.Step]) throws(CompressionError) -> Bool {

@@ -102,10 +102,11 @@ struct LayoutPass {
     view.constant(node.inputs[node.op == FusedOperator.quantizedConv ? 3 : 1])
   }
 
-  /// A convolution whose windows overlap and mix channels is faster on pixels even alone.
+  /// A convolution whose windows overlap and mix channels, or make many of one, is faster on pixels even alone.
   private func isDense(_ node: Node) -> Bool {
     guard let weight = weight(node) else { return false }
-    return weight.shape[1] > 1 && weight.shape.product(2..<weight.shape.rank) > 1
+    let isDepthwise = weight.shape[1] == 1 && node.attributes.int("group") ?? 1 > 1
+    return !isDepthwise && weight.shape.product(2..<weight.shape.rank) > 1
   }
 
   /// Whether what follows is another operator on images, so that both share the layout.
