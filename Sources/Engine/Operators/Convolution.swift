@@ -10,8 +10,8 @@ extension EngineTable {
     },
     OperatorEntry(FusedOperator.conv, types: .single, widensHalves: false) { try ConvolutionOperator($0) },
     OperatorEntry("ConvTranspose", types: .floats) { source in
-      if source.element(0) == .float64 { return TransposedConvolution<Double>() }
-      return TransposedConvolution<Float>()
+      if source.element(0) == .float64 { return PlainTransposedConvolution<Double>() }
+      return TransposedConvolution()
     },
   ]
 }

@@ -56,6 +56,30 @@ struct SpatialWindow: Sendable {
     padEnd = PerAxis(pads.map(\.end), missing: 0)
   }
 
+  /// The window of the convolution that `ConvTranspose` is the transpose of: its output reads what the operator writes.
+  ///
+  /// - Parameters:
+  ///   - read: the operator's input, `[batch, channels, d1 …]`
+  ///   - written: its output, of the same rank.
+  /// - Throws: `OperatorFailure.unsupported` for more than three spatial axes.
+  init(
+    transposed attributes: ConvTransposeAttributes, read: Shape, written: Shape
+  ) throws(OperatorFailure) {
+    let window = attributes.window
+    rank = window.spatialRank
+    if rank > Self.maximumRank {
+      throw .unsupported("\(rank) spatial axes; at most \(Self.maximumRank) are supported")
+    }
+    let pads = (0..<window.spatialRank).map { attributes.pads($0, extent: read[$0 + 2]) }
+    input = PerAxis(Array(written.dimensions.dropFirst(2)), missing: 1)
+    output = PerAxis(Array(read.dimensions.dropFirst(2)), missing: 1)
+    kernel = PerAxis(window.kernel, missing: 1)
+    strides = PerAxis(window.strides, missing: 1)
+    dilations = PerAxis(window.dilations, missing: 1)
+    padBegin = PerAxis(pads.map(\.begin), missing: 0)
+    padEnd = PerAxis(pads.map(\.end), missing: 0)
+  }
+
   var inputSize: Int { input.reduce(1, *) }
   var outputSize: Int { output.reduce(1, *) }
   var taps: Int { kernel.reduce(1, *) }
