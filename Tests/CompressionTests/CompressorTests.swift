@@ -66,6 +66,23 @@ import Testing
     #expect(try Compressor.run(first, progress: { _ in true }).file == one.file)
   }
 
+  @Test func stackTracesOfTheExporterAreLeftOut() throws {
+    var model = try TestModels.mlp()
+    model.graph.nodes[0].documentation = "model.py(3): forward"
+    model.graph.nodes[0].metadata = [
+      MetadataEntry(key: "pkg.torch.onnx.stack_trace", value: "File \"model.py\""),
+      MetadataEntry(key: "owner", value: "me"),
+    ]
+    let output = try Compressor.run(
+      try input(#"{"steps":[{"quantize":{"activations":"none"}}]}"#, model), progress: { _ in true })
+    let metadata = output.model.graph.nodes.flatMap(\.metadata)
+    #expect(metadata == [MetadataEntry(key: "owner", value: "me")])
+    #expect(output.model.graph.nodes.allSatisfy { $0.documentation.isEmpty })
+    #expect(
+      output.report.notes.contains(
+        "61 bytes of stack traces that the exporter wrote into nodes were left out."))
+  }
+
   @Test func withoutDataTheEvidenceIsSynthetic() throws {
     let output = try Compressor.run(
       try input(#"{"preset":"safe"}"#, try TestModels.mlp()), progress: { _ in true })

@@ -243,6 +243,16 @@ import Testing
     #expect(scan.layers.isEmpty)
   }
 
+  /// As exporters leave them, and as ONNX's inference in newer operator sets refuses them.
+  @Test func declaredRanksThatCannotBeAreCorrected() throws {
+    var builder = GraphBuilder()
+    let x = builder.input("x", [.symbol("batch"), .known(8)])
+    let y = builder.node("MatMul", "fc", [x, try builder.constant("w", [8, 4], seed: 1)])
+    let normal = try Normalizer.normalized(builder.model(output: y, [.symbol("length")]))
+    let type = normal.graph[normal.graph.outputs[0]].type?.tensor
+    #expect(type?.dimensions == [.symbol("batch"), .known(4)])
+  }
+
   @Test func staticNeedsData() throws {
     let step = QuantizeStep(activations: .static)
     let error = #expect(throws: CompressionError.self) {

@@ -44,6 +44,8 @@ struct CompressionRun {
   private let outputs: ReferenceOutputs?
   /// The original after normalisation.
   private var reference: Model
+  /// Of text that its exporter left.
+  private var traceBytes = 0
   private var choice: StepChoice?
   private var model: Model
   private var ledger: LayerLedger
@@ -75,7 +77,8 @@ struct CompressionRun {
   /// A recipe that changes nothing leaves the model as it is, so that it is measured as it is.
   mutating func normalize() throws(CompressionError) {
     if input.recipe.preset == .audit { return }
-    reference = try Normalizer.normalized(input.model)
+    traceBytes = ExporterTraces.remove(from: &reference.graph)
+    reference = try Normalizer.normalized(reference)
     try runner.verify(reference, path: "normalisation")
   }
 
@@ -102,6 +105,10 @@ struct CompressionRun {
     }
     if FloatWidening.isNeeded(input.model) && !FloatWidening.isNeeded(reference) {
       ledger.notes.append("The model computed in 16-bit floats and computes in float32 now.")
+    }
+    if traceBytes > 0 {
+      ledger.notes.append(
+        "\(traceBytes) bytes of stack traces that the exporter wrote into nodes were left out.")
     }
     model.metadata = Provenance.metadata(
       of: input, choice.steps, ledger, replacing: input.model.metadata, isChanged: true)

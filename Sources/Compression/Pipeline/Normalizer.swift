@@ -30,9 +30,24 @@ enum Normalizer {
         _ = try Passes.joinHardSwish(&result)
         _ = try Passes.removeDeadCode(&result)
       }
+      try correctRanks(&result.graph)
       return result
     } catch {
       throw .model("\(error)")
+    }
+  }
+
+  /// Declared shapes of a rank that a value cannot have, as exporters leave them: in newer operator sets, ONNX's own
+  /// inference knows enough to refuse them.
+  private static func correctRanks(_ graph: inout Graph) throws(GraphError) {
+    var inferred = graph
+    try inferred.inferTypes()
+    for index in graph.values.indices {
+      let id = ValueID(index)
+      guard let declared = graph[id].type?.tensor?.dimensions,
+        let known = inferred[id].type?.tensor?.dimensions
+      else { continue }
+      if declared.count != known.count { graph[id].type = inferred[id].type }
     }
   }
 }
