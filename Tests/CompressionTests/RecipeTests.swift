@@ -133,6 +133,31 @@ import Testing
     #expect(Recipe(steps: [], preset: .audit).resolvedSteps(hasCalibration: true).isEmpty)
   }
 
+  /// What other members say about open activations.
+  @Test(arguments: [
+    (#"{"granularity":"group"}"#, QuantizeStep.Activations.none), (#"{"weights":"int4"}"#, .none),
+    (#"{"activation_scale":"row"}"#, .dynamic), (#"{"format":"qoperator"}"#, .static),
+    (#"{"calibrator":"entropy"}"#, .static), (#"{"activation_type":"int16"}"#, .static),
+  ])
+  func membersImplyActivations(text: String, activations: QuantizeStep.Activations) throws {
+    for hasCalibration in [false, true] {
+      let recipe = try Recipe.parse(Array(#"{"steps":[{"quantize":\#(text)}]}"#.utf8))
+      guard case .quantize(let step) = recipe.resolvedSteps(hasCalibration: hasCalibration)[0] else { return }
+      #expect(step.activations == activations)
+    }
+  }
+
+  @Test(arguments: [
+    #"{"quantize":{"weights":"fp16","activations":"none","granularity":"channel","method":"round"}}"#,
+    #"{"quantize":{"activations":"dynamic","calibrator":"minmax","activation_type":"uint8"}}"#,
+    #"{"prune":{"method":"magnitude","sparsity":0.5,"structure":"channel"}}"#,
+    #"{"prune":{"sparsity":0.5,"structure":"2:4"}}"#,
+  ])
+  func defaultsMayBeStated(step: String) throws {
+    let recipe = try Recipe.parse(Array(#"{"steps":[\#(step)]}"#.utf8))
+    #expect(recipe.steps.count == 1)
+  }
+
   @Test func labelsAreMadeFromTheSteps() throws {
     #expect(try Recipe.fromQuery([("prune", "0.5"), ("quantize", "int8")]).resolvedLabel == "pruned50-int8")
     #expect(try Recipe.parse([]).resolvedLabel == "int8")

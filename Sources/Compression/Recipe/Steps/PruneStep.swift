@@ -1,7 +1,7 @@
 /// Removes weights, or whole channels and heads.
 public struct PruneStep: Sendable, Equatable {
   public enum Method: String, Sendable, CaseIterable {
-    /// The smallest |w| first.
+    /// The smallest |w| first; of channels and heads, `l2`.
     case magnitude
     /// Every |w| < `epsilon`.
     case threshold
@@ -89,6 +89,7 @@ extension PruneStep: RecipeStep {
     structure = try members.choice("structure", Structure.self) ?? .unstructured
     let natural: Method = structure.isDense ? .activationEnergy : .magnitude
     method = try members.choice("method", Method.self) ?? natural
+    if structure.isDense && method == .magnitude { method = .l2 }
     sparsity = try members.number("sparsity", in: 0...1)
     epsilon = try members.number("epsilon", in: 0...Double(Float.greatestFiniteMagnitude))
     scope = try members.choice("scope", Scope.self) ?? .layer
@@ -116,7 +117,7 @@ extension PruneStep: RecipeStep {
     }
     let ranksChannels = method == .activationEnergy || method == .l2
     if structure.isDense && !ranksChannels {
-      throw .recipe("\(path).method: structure \(structure.rawValue) takes activation_energy, l2")
+      throw .recipe("\(path).method: structure \(structure.rawValue) takes activation_energy, magnitude, l2")
     }
     if !structure.isDense && ranksChannels {
       throw .recipe("\(path).method: '\(method.rawValue)' belongs to structure channel or head")

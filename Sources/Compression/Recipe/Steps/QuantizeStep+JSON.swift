@@ -17,7 +17,22 @@ extension QuantizeStep: RecipeStep {
     format = try members.choice("format", Format.self) ?? .qdq
     biasCorrection = try members.bool("bias_correction") ?? true
     selection = try LayerSelection(members)
+    activations = activations ?? implied
     try check(members)
+  }
+
+  /// The activations that other members only make sense with.
+  private var implied: Activations? {
+    if !weights.isInteger8 || granularity == .group { return nil }
+    if activationScale == .row { return .dynamic }
+    return format == .qoperator || statedForStatic != nil ? .static : nil
+  }
+
+  /// The first member for static activations that does not hold its default, which programs like to say too.
+  private var statedForStatic: String? {
+    if calibrator != .minmax { return "calibrator" }
+    if activationType != .uint8 { return "activation_type" }
+    return activationOutputs != .quantized ? "activation_outputs" : nil
   }
 
   private mutating func readWeights(_ members: RecipeMembers) throws(CompressionError) {
@@ -34,11 +49,11 @@ extension QuantizeStep: RecipeStep {
     if members.has("group"), stated != .group {
       throw .recipe("\(members.path(of: "group")): is only used with granularity group")
     }
-    if let stated, !weights.hasScales, weights != .codebook || stated != .tensor {
+    if let stated, stated != .channel, !weights.hasScales, weights != .codebook || stated != .tensor {
       throw .recipe(
         "\(members.path(of: "granularity")): \(stated.rawValue) is only used with weights that have scales")
     }
-    granularity = stated ?? (weights == .codebook ? .tensor : .channel)
+    granularity = weights == .codebook ? .tensor : stated ?? .channel
     group = try members.integer("group", in: 2...65_536) ?? 32
   }
 
@@ -61,10 +76,8 @@ extension QuantizeStep: RecipeStep {
     if method != .round, weights == .fp16 || weights == .bf16 || weights == .fp8 {
       throw .recipe("\(members.path(of: "method")): \(method.rawValue) is only used with integer weights")
     }
-    if activations != nil, activations != .static {
-      for name in ["calibrator", "activation_type", "activation_outputs"] where members.has(name) {
-        throw .recipe("\(members.path(of: name)): is only used with activations static")
-      }
+    if activations != .static, let name = statedForStatic {
+      throw .recipe("\(members.path(of: name)): is only used with activations static")
     }
     if case .exponent = smooth, !weights.hasScales {
       throw .recipe(

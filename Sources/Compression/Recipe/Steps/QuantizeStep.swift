@@ -114,7 +114,8 @@ public struct QuantizeStep: Sendable, Equatable {
   public var bits = 8
   /// Numbers in the table of `codebook`, 2…256.
   public var clusters = 16
-  /// Nil: static where there are calibration data, else dynamic; none for weights that are not 8-bit integers.
+  /// Nil: static where there are calibration data, else dynamic; none for weights that are not 8-bit integers, and for
+  /// groups.
   public var activations: Activations?
   public var activationType: ActivationType = .uint8
   public var activationScale: ActivationScale = .tensor
@@ -135,7 +136,8 @@ public struct QuantizeStep: Sendable, Equatable {
   /// The step with its open members decided.
   func resolved(hasCalibration: Bool) -> QuantizeStep {
     var step = self
-    let natural: Activations = weights.isInteger8 ? (hasCalibration ? .static : .dynamic) : .none
+    let isProduct = weights.isInteger8 && granularity != .group
+    let natural: Activations = isProduct ? (hasCalibration ? .static : .dynamic) : .none
     step.activations = activations ?? natural
     return step
   }
