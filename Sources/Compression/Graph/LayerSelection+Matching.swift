@@ -27,10 +27,12 @@ extension LayerSelection {
   private func check(
     _ patterns: [String], member: String, _ layers: [WeightLayer], _ path: String
   ) throws(CompressionError) {
-    for pattern in patterns where !Self.words.contains(pattern) {
+    // All layers may be none, where the steps before have taken them.
+    for pattern in patterns where pattern != "*" && !Self.words.contains(pattern) {
       if layers.contains(where: { Self.fits(pattern, $0) }) { continue }
       let names = layers.prefix(20).map(\.name).joined(separator: ", ")
-      throw .recipe("\(path).\(member): '\(pattern)' matches no layer; layers are \(names)")
+      let known = layers.isEmpty ? "there are none for this step" : "layers are \(names)"
+      throw .recipe("\(path).\(member): '\(pattern)' matches no layer; \(known)")
     }
   }
 

@@ -30,24 +30,26 @@ enum Normalizer {
         _ = try Passes.joinHardSwish(&result)
         _ = try Passes.removeDeadCode(&result)
       }
-      try correctRanks(&result.graph)
+      correctRanks(&result)
       return result
     } catch {
       throw .model("\(error)")
     }
   }
 
-  /// Declared shapes of a rank that a value cannot have, as exporters leave them: in newer operator sets, ONNX's own
+  /// Declared shapes of a rank that an output cannot have, as exporters leave them: in newer operator sets, ONNX's own
   /// inference knows enough to refuse them.
-  private static func correctRanks(_ graph: inout Graph) throws(GraphError) {
-    var inferred = graph
-    try inferred.inferTypes()
-    for index in graph.values.indices {
-      let id = ValueID(index)
-      guard let declared = graph[id].type?.tensor?.dimensions,
-        let known = inferred[id].type?.tensor?.dimensions
+  ///
+  /// Where nothing can be inferred they stay: shapes are hints.
+  private static func correctRanks(_ model: inout Model) {
+    guard var inferred = try? model.raised(), (try? inferred.inlineFunctions()) != nil,
+      (try? inferred.graph.inferTypes()) != nil
+    else { return }
+    for (id, other) in zip(model.graph.outputs, inferred.graph.outputs) {
+      guard let declared = model.graph[id].type?.tensor?.dimensions,
+        let known = inferred.graph[other].type?.tensor?.dimensions
       else { continue }
-      if declared.count != known.count { graph[id].type = inferred[id].type }
+      if declared.count != known.count { model.graph[id].type = inferred.graph[other].type }
     }
   }
 }
