@@ -21,7 +21,13 @@ extension Recipe.Preset {
       let isStatic = hasCalibration && (facts.hasConvolutions || !facts.hasAttention)
       let rounded: [Recipe.Step] = [.quantize(QuantizeStep(activations: .static)), .quantize(weights)]
       var levels = [isStatic ? rounded : careful, [.quantize(weights)]]
-      if isStatic && facts.hasConvolutions { levels.insert([.equalize(EqualizeStep())] + rounded, at: 1) }
+      if isStatic && facts.hasConvolutions {
+        // Sums and outputs that no layer reads stay in float.
+        var gentle = QuantizeStep(activations: .static)
+        gentle.activationOutputs = .float
+        levels.insert([.equalize(EqualizeStep())] + rounded, at: 1)
+        levels.insert([.quantize(gentle), .quantize(weights)], at: 2)
+      }
       if self == .balanced || !hasCalibration { return levels }
       // Without data nothing would say what the channels were worth.
       return [[.prune(.channels(0.3))] + levels[0]] + levels
