@@ -10,6 +10,7 @@ struct Bench: ParsableCommand {
 
       adze bench model.onnx --batch 32 --threads 1
       adze bench bert.onnx --dim sequence=128 --profile
+      adze bench ocr.onnx --dim x.2=48 --dim x.3=320  extents of input x that have no name, counted from 0
       adze bench --kernels                            what this CPU can do, and how near each kernel comes
 
       Rates are 10^9 operations a second where a node multiplies (a multiplication with addition is two; weights that
@@ -21,7 +22,9 @@ struct Bench: ParsableCommand {
   @Option(help: "Rows of one call: the extent of a free leading dimension.") var batch = 1
   @Option(help: "Compute threads (default: what this machine and its cgroup allow).") var threads: Int?
   @Option(help: "How long to measure.") var seconds = 3.0
-  @Option(name: .customLong("dim"), help: "name=N: the extent of a symbolic dimension; repeatable.")
+  @Option(
+    name: .customLong("dim"),
+    help: "name=N: the extent of an open dimension, by its name or as input.axis; repeatable.")
   var dimensions: [String] = []
   @Flag(help: "Also show time, rate and share of this CPU's peak of every node and operator.") var profile =
     false
@@ -67,10 +70,16 @@ struct Bench: ParsableCommand {
   }
 
   private func makeInputs(for program: Program) throws -> [Tensor] {
-    var maker = InputMaker(batch: batch, dimensions: try parseDimensions(dimensions))
+    let named = try parseDimensions(dimensions)
+    var maker = InputMaker(batch: batch, dimensions: named)
     var inputs: [Tensor] = []
     for port in program.inputs where !port.isOptional {
       inputs.append(try maker.tensor(for: port))
+    }
+    for name in named.keys.sorted() where !maker.open.contains(name) {
+      let known =
+        maker.open.isEmpty ? "none is open" : "open are \(maker.open.sorted().joined(separator: ", "))"
+      Console.message("--dim \(name) sets nothing: no input has such a dimension; \(known)")
     }
     for name in maker.assumed { Console.message("\(name)=1 assumed; set it with --dim \(name)=N") }
     return inputs

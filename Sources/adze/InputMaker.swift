@@ -4,12 +4,14 @@ import Tensors
 
 /// Makes inputs of the right type and shape when there are no data: the same ones for the same seed.
 struct InputMaker {
-  /// Extents for symbolic dimensions, by name.
+  /// Extents for open dimensions, by name; one without a name goes by `input.axis`.
   var dimensions: [String: Int]
   /// Extent of a leading dimension that is not known otherwise.
   var batch: Int
-  /// Names of symbolic dimensions that nothing fixes; they get extent 1.
+  /// Names of open dimensions that nothing fixes; they get extent 1.
   private(set) var assumed: [String] = []
+  /// Names of all open dimensions so far.
+  private(set) var open: Set<String> = []
   private var state: UInt64 = 0x9E37_79B9_7F4A_7C15
 
   init(batch: Int, dimensions: [String: Int]) {
@@ -20,17 +22,20 @@ struct InputMaker {
   mutating func shape(of port: Port) -> Shape {
     var extents: [Int] = []
     for (axis, dimension) in (port.dimensions ?? []).enumerated() {
+      let name: String
       switch dimension {
-      case .known(let extent): extents.append(extent)
-      case .symbol(let name) where dimensions[name] != nil: extents.append(dimensions[name]!)
-      case .symbol where axis == 0: extents.append(batch)
-      case .unknown where axis == 0: extents.append(batch)
-      case .symbol(let name):
+      case .known(let extent):
+        extents.append(extent)
+        continue
+      case .symbol(let symbol): name = symbol
+      case .unknown: name = "\(port.name).\(axis)"
+      }
+      open.insert(name)
+      if axis > 0 && dimensions[name] == nil {
         assumed.append(name)
         dimensions[name] = 1
-        extents.append(1)
-      case .unknown: extents.append(1)
       }
+      extents.append(dimensions[name] ?? batch)
     }
     return Shape(extents)
   }

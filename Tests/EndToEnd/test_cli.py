@@ -37,6 +37,21 @@ def test_bench_json():
     assert result["p50_ms"] <= result["p90_ms"] <= result["p99_ms"]
 
 
+def test_bench_of_extents_without_names(tmp_path):
+    """They go by input and axis; what nothing sets is said, and so is a name that sets nothing."""
+    port = onnx.helper.make_tensor_value_info("x", onnx.TensorProto.FLOAT, [None, 3, None])
+    result = onnx.helper.make_tensor_value_info("y", onnx.TensorProto.FLOAT, None)
+    window = onnx.helper.make_node("MaxPool", ["x"], ["y"], kernel_shape=[5])
+    graph = onnx.helper.make_graph([window], "pool", [port], [result])
+    onnx.save(onnx.helper.make_model(graph, opset_imports=[onnx.helper.make_opsetid("", 17)]), tmp_path / "pool.onnx")
+    bench = ["bench", tmp_path / "pool.onnx", "--seconds", 0.05]
+    assert "p50" in run_adze(*bench, "--dim", "x.2=9").stdout
+    failed = run_adze(*bench, "--dim", "width=9", check=False)
+    assert failed.returncode == 1
+    assert "x.2=1 assumed; set it with --dim x.2=N" in failed.stderr
+    assert "--dim width sets nothing: no input has such a dimension; open are x.0, x.2" in failed.stderr
+
+
 def assert_rates(rows):
     for row in rows:
         assert row["us"] > 0 and row["gflops"] >= 0 and row["gbytes_per_s"] >= 0, row
