@@ -98,6 +98,21 @@ import Testing
     #expect(failed.chosen == 0)
   }
 
+  /// What no option is about is treated alike in every candidate, and once by itself.
+  @Test func everyCandidateEndsWithTheClosing() throws {
+    var space = Self.space
+    space.closing = [
+      Recipe.Step.quantize(QuantizeStep(activations: QuantizeStep.Activations.none)).selecting(["table"])
+    ]
+    #expect(space.steps(space.original).isEmpty)
+    let report = try search(FakeJudge(space), SearchGoal(maxLoss: 0.03))
+    let closing = space.closing.map(ReportedStep.init)
+    #expect(report.trials[1].steps == closing)
+    #expect(report.trials.count > 3)
+    #expect(
+      report.trials.dropFirst(2).allSatisfy { $0.steps.count > 1 && $0.steps.suffix(1) == closing[...] })
+  }
+
   @Test func aSpeedUpIsALimitOfTheMean() throws {
     var recipe = Recipe(steps: [])
     recipe.constraints.minSpeedup = 2

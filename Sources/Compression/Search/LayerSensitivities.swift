@@ -23,6 +23,8 @@ struct LayerSensitivities {
   private let names: [String]
   private let layers: [WeightLayer]
   private var uniforms: [Uniform] = []
+  /// What every candidate does to tables, recurrent weights and bodies.
+  private var closing: [Recipe.Step] = []
   private var times: [String: Double]?
   /// By name, how much of a layer's noise reaches the outputs.
   private var gains: [String: Double] = [:]
@@ -35,17 +37,35 @@ struct LayerSensitivities {
     names = layers.map(\.name).filter { seen.insert($0).inserted }
   }
 
+  /// Stores in 8 bits what no option is about, where that keeps the quality: it is small change for the outputs, and
+  /// tables are most of many models.
+  mutating func close(_ goal: SearchGoal) throws(CompressionError) {
+    var seen = Set(names)
+    let others = LayerScan(judge.reference).storedOnly.map(\.name).filter { seen.insert($0).inserted }
+    if others.isEmpty { return }
+    let step = Recipe.Step.quantize(QuantizeStep(activations: QuantizeStep.Activations.none)).selecting(
+      others)
+    do {
+      if goal.isMet(by: try judge.judge([step], rows: nil).quality) { closing = [step] }
+    } catch .cancelled {
+      throw .cancelled
+    } catch {
+      // What cannot be stored so stays as it is.
+    }
+  }
+
   /// Takes the option for all layers, judges the model, and looks at its layers.
   /// - Throws: `CompressionError` when the option cannot be taken.
   mutating func measure(_ entry: OptionCatalog.Entry) throws(CompressionError) {
     if times == nil { times = try layerTimes(try ModelRunner(judge.reference, judge.resources)) }
-    let result = try judge.judge([entry.step], rows: nil)
-    let candidate = try judge.build([entry.step])
+    let steps = steps(entry)
+    let result = try judge.judge(steps, rows: nil)
+    let candidate = try judge.build(steps)
     var uniform = Uniform(entry: entry, loss: result.quality.loss)
     for report in candidate.ledger.reports({ _, _ in }) where !report.methods.isEmpty {
       uniform.bytes[report.name, default: 0] += report.bytesAfter
     }
-    if uniform.bytes.isEmpty { throw .model("it changes no layer") }
+    if names.allSatisfy({ uniform.bytes[$0] == nil }) { throw .model("it changes no layer") }
     let after = try layerTimes(candidate.runner)
     for name in uniform.bytes.keys { uniform.microseconds[name] = after[name] }
     let comparison = try LayerComparison(
@@ -55,6 +75,10 @@ struct LayerSensitivities {
       uniform.noise[layer.name, default: 0] += noise
     }
     uniforms.append(uniform)
+  }
+
+  private func steps(_ entry: OptionCatalog.Entry) -> [Recipe.Step] {
+    [entry.step.selecting(names)] + closing
   }
 
   /// Rounds the weights of one layer after another to 4 bits, and sees how much of that noise reaches the outputs.
@@ -76,7 +100,7 @@ struct LayerSensitivities {
   /// The space of all layers and options, with one choice for every option that all layers take alike.
   func space(loss original: Quality) -> (space: SearchSpace, seeds: [[Int]]) {
     let scales = uniforms.map { scale($0, floor: Self.leastLoss(original)) }
-    var space = SearchSpace(layers: [])
+    var space = SearchSpace(layers: [], closing: closing)
     for name in names {
       let own = layers.filter { $0.name == name }
       let before = LayerOption(
@@ -96,7 +120,7 @@ struct LayerSensitivities {
       space.layers.map { layer in layer.options.firstIndex { $0.name == uniform.entry.name } ?? 0 }
     }
     for (uniform, seed) in zip(uniforms, seeds) {
-      judge.remember(space.steps(seed), as: [uniform.entry.step])
+      judge.remember(space.steps(seed), as: steps(uniform.entry))
     }
     return (space, seeds)
   }

@@ -50,6 +50,7 @@ struct RecipeSearch {
     let original = try judge.judge([], rows: nil)
     let goal = SearchGoal(input.recipe, original, fileBytes: input.fileBytes)
     var sensitivity = LayerSensitivities(judge, evaluator)
+    try sensitivity.close(goal)
     var notes: [String] = []
     let facts = ModelFacts(judge.reference)
     let entries = OptionCatalog.entries(facts, hasCalibration: hasCalibration)

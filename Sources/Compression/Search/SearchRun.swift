@@ -31,6 +31,7 @@ struct SearchRun {
     let original = try judge.judge([], rows: nil)
     var state = SearchState(self, original, seconds: elapsed() - start)
     var proposals = SearchProposals(self, original.cost)
+    if !space.closing.isEmpty { try attempt(space.closing, nil, judge, &state, elapsed) }
     var isStopped = false
     let share = beginnings.isEmpty ? 1 : Self.plainShare
     let plainTrials = Int((Double(mostTrials) * share).rounded(.up))

@@ -20,6 +20,8 @@ struct LayerOptions: Sendable, Equatable {
 /// Everything that a search can choose from. A choice is an index into the options of every layer.
 struct SearchSpace: Sendable {
   var layers: [LayerOptions]
+  /// What every candidate does to the weights that no option is about.
+  var closing: [Recipe.Step] = []
 
   var original: [Int] { [Int](repeating: 0, count: layers.count) }
 
@@ -33,7 +35,8 @@ struct SearchSpace: Sendable {
 
   func bytes(_ choices: [Int]) -> Int { layers.indices.reduce(0) { $0 + option($1, choices).bytes } }
 
-  /// The steps of a choice: one for all layers that are treated alike, in the order of the first of them.
+  /// The steps of a choice: one for all layers that are treated alike, in the order of the first of them, and those that
+  /// all candidates end with; none for the original.
   func steps(_ choices: [Int]) -> [Recipe.Step] {
     var chosen: [(step: Recipe.Step, layers: [String])] = []
     for index in layers.indices {
@@ -44,7 +47,7 @@ struct SearchSpace: Sendable {
         chosen.append((step, [layers[index].layer]))
       }
     }
-    return chosen.map { $0.step.selecting($0.layers) }
+    return chosen.isEmpty ? [] : chosen.map { $0.step.selecting($0.layers) } + closing
   }
 
   var sensitivities: [LayerSensitivity] {
