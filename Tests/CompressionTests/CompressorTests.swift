@@ -71,12 +71,12 @@ import Testing
     model.graph.nodes[0].documentation = "model.py(3): forward"
     model.graph.nodes[0].metadata = [
       MetadataEntry(key: "pkg.torch.onnx.stack_trace", value: "File \"model.py\""),
-      MetadataEntry(key: "owner", value: "me"),
+      MetadataEntry(key: "namespace_owner", value: "me"),
     ]
     let output = try Compressor.run(
       try input(#"{"steps":[{"quantize":{"activations":"none"}}]}"#, model), progress: { _ in true })
     let metadata = output.model.graph.nodes.flatMap(\.metadata)
-    #expect(metadata == [MetadataEntry(key: "owner", value: "me")])
+    #expect(metadata == [MetadataEntry(key: "namespace_owner", value: "me")])
     #expect(output.model.graph.nodes.allSatisfy { $0.documentation.isEmpty })
     #expect(
       output.report.notes.contains(

@@ -107,6 +107,7 @@ import Testing
   func slicedTables(weights: QuantizeStep.Weights, granularity: QuantizeStep.Granularity) throws {
     let step = step(weights, granularity)
     let model = try Self.slicedTable(axis: -2)
+    #expect(ModelFacts(model).hasTables)
     let (result, layers) = try apply(step, to: model)
     #expect(layers.map(\.name) == ["positions"])
     #expect(layers[0].methods.count == 1)

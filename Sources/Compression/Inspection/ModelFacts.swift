@@ -6,7 +6,7 @@ struct ModelFacts: Sendable, Equatable {
   var hasConvolutions = false
   /// Matrices that activations are multiplied with, which the methods can work on.
   var hasProducts = false
-  /// Tables that indices look up, as embeddings.
+  /// Tables whose rows are looked up or cut out, as embeddings and positions.
   var hasTables = false
   /// Products of two values that are computed, as of queries and keys.
   var hasAttention = false
@@ -18,7 +18,9 @@ struct ModelFacts: Sendable, Equatable {
 
   init(_ model: Model) {
     count(model.graph)
-    for layer in LayerScan(model).layers {
+    let scan = LayerScan(model)
+    hasTables = scan.storedOnly.contains { if case .table = $0.kind { true } else { false } }
+    for layer in scan.layers {
       switch layer.kind {
       case .matMul, .gemm: products.append(layer.name)
       default: continue
@@ -36,9 +38,6 @@ struct ModelFacts: Sendable, Equatable {
       case "MatMul", "Gemm":
         let hasWeight = node.inputs.prefix(2).contains { graph.constant($0) != nil }
         hasAttention = hasAttention || !hasWeight
-      case "Gather":
-        let table = node.inputs.first.flatMap { graph.constant($0) }
-        if let table, table.type == .float32, table.shape.rank == 2 { hasTables = true }
       default: break
       }
     }

@@ -3,8 +3,6 @@ import GraphIR
 /// What exporters write into nodes for those who look for errors in an export: stack traces and names of Python
 /// functions. They can be most of a small model's file.
 enum ExporterTraces {
-  private static let prefixes = ["pkg.torch.", "namespace"]
-
   /// Removes them from the graph and all inside it.
   /// - Returns: how many bytes of text that was.
   static func remove(from graph: inout Graph) -> Int {
@@ -22,7 +20,9 @@ enum ExporterTraces {
   }
 
   private static func remove(from metadata: inout [MetadataEntry]) -> Int {
-    let isTrace = { (entry: MetadataEntry) in prefixes.contains { entry.key.hasPrefix($0) } }
+    let isTrace = { (entry: MetadataEntry) in
+      entry.key.hasPrefix("pkg.torch.") || entry.key == "namespace"
+    }
     let count = metadata.reduce(0) { $0 + (isTrace($1) ? $1.key.utf8.count + $1.value.utf8.count : 0) }
     metadata.removeAll(where: isTrace)
     return count
