@@ -1,5 +1,4 @@
 import Engine
-import Glibc
 import Tensors
 
 /// Measures candidates against the original: on the same samples, with calls that alternate.
@@ -39,18 +38,18 @@ final class CandidateEvaluator {
 
   /// How many times as long as the original a call of the candidate takes: the geometric mean over the batch sizes.
   func slowdown(of candidate: ModelRunner) throws(CompressionError) -> Double {
-    let times = try LatencyProbe.compare(
+    1 / (LatencyProbe.speedup(try times(of: candidate)) ?? 1)
+  }
+
+  private func times(of candidate: ModelRunner) throws(CompressionError) -> [(a: Latency, b: Latency)] {
+    try LatencyProbe.compare(
       reference.runner, candidate, reference.binding, batches: batches, seconds: Self.secondsPerBatch,
       resources.meter)
-    let sum = times.reduce(0) { $0 + log(max($1.b.p50Microseconds, 1e-3) / max($1.a.p50Microseconds, 1e-3)) }
-    return exp(sum / Double(max(times.count, 1)))
   }
 
   /// - Parameter file: the candidate as it is stored.
   func cost(of candidate: ModelRunner, file: [UInt8]) throws(CompressionError) -> Cost {
-    let times = try LatencyProbe.compare(
-      reference.runner, candidate, reference.binding, batches: batches, seconds: Self.secondsPerBatch,
-      resources.meter)
+    let times = try times(of: candidate)
     if baseline.isEmpty { for (a, _) in times { baseline[a.batch] = a.p50Microseconds } }
     var p50: [Int: Double] = [:]
     for (a, b) in times {

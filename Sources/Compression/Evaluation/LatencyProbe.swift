@@ -1,3 +1,4 @@
+import Glibc
 import Tensors
 
 /// Times two models against each other: they take turns, so that a machine that gets slower or faster meanwhile does so
@@ -38,6 +39,13 @@ enum LatencyProbe {
       try meter.advance(to: Double(position + 1) / Double(sizes.count))
     }
     return results
+  }
+
+  /// How many times as fast `b` is as `a`: the geometric mean over the batch sizes; nil when none was measured.
+  static func speedup(_ times: [(a: Latency, b: Latency)]) -> Double? {
+    if times.isEmpty { return nil }
+    let sum = times.reduce(0) { $0 + log($1.a.p50Microseconds / max($1.b.p50Microseconds, 1e-3)) }
+    return exp(sum / Double(times.count))
   }
 
   private static func rows(_ samples: DatasetBinding) -> Int {

@@ -1,5 +1,4 @@
 import Engine
-import Glibc
 
 /// Gathers what was measured and draws the conclusions.
 struct ReportDraft {
@@ -55,12 +54,7 @@ struct ReportDraft {
     return report
   }
 
-  /// Geometric mean over the batch sizes.
-  private var speedup: Double? {
-    if latency.isEmpty { return nil }
-    let sum = latency.reduce(0) { $0 + log($1.a.p50Microseconds / max($1.b.p50Microseconds, 1e-3)) }
-    return exp(sum / Double(latency.count))
-  }
+  private var speedup: Double? { LatencyProbe.speedup(latency) }
 
   /// p50 after, in microseconds.
   private var smallestBatch: Double? {

@@ -22,8 +22,10 @@ struct LayerSensitivities {
   /// Layers by name, in graph order: a recurrent layer has two weights.
   private let names: [String]
   private let layers: [WeightLayer]
+  /// Names of what no option is about: tables, recurrent weights and layers in bodies.
+  private let others: [String]
   private var uniforms: [Uniform] = []
-  /// What every candidate does to tables, recurrent weights and bodies.
+  /// What every candidate does to `others`.
   private var closing: [Recipe.Step] = []
   private var times: [String: Double]?
   /// By name, how much of a layer's noise reaches the outputs.
@@ -32,16 +34,16 @@ struct LayerSensitivities {
   init(_ judge: ModelJudge, _ evaluator: CandidateEvaluator) {
     self.judge = judge
     self.evaluator = evaluator
-    layers = LayerScan(judge.reference).layers
+    let scan = LayerScan(judge.reference)
+    layers = scan.layers
     var seen: Set<String> = []
     names = layers.map(\.name).filter { seen.insert($0).inserted }
+    others = scan.storedOnly.map(\.name).filter { seen.insert($0).inserted }
   }
 
-  /// Stores in 8 bits what no option is about, where that keeps the quality: it is small change for the outputs, and
+  /// Stores `others` in 8 bits, where that keeps the quality: it is small change for the outputs, and
   /// tables are most of many models.
   mutating func close(_ goal: SearchGoal) throws(CompressionError) {
-    var seen = Set(names)
-    let others = LayerScan(judge.reference).storedOnly.map(\.name).filter { seen.insert($0).inserted }
     if others.isEmpty { return }
     let step = Recipe.Step.quantize(QuantizeStep(activations: QuantizeStep.Activations.none)).selecting(
       others)
@@ -57,6 +59,7 @@ struct LayerSensitivities {
   /// Takes the option for all layers, judges the model, and looks at its layers.
   /// - Throws: `CompressionError` when the option cannot be taken.
   mutating func measure(_ entry: OptionCatalog.Entry) throws(CompressionError) {
+    if names.isEmpty { throw .model("it changes no layer") }
     if times == nil { times = try layerTimes(try ModelRunner(judge.reference, judge.resources)) }
     let steps = steps(entry)
     let result = try judge.judge(steps, rows: nil)

@@ -42,11 +42,18 @@ struct SpatialWindow: Sendable {
   ///   - output: of the same rank.
   /// - Throws: `OperatorFailure.unsupported` for more than three spatial axes.
   init(_ window: SlidingWindow, input: Shape, output: Shape) throws(OperatorFailure) {
+    try self.init(window, input: input, output: output) { window.pads($0, extent: input[$0 + 2]) }
+  }
+
+  /// - Parameter pads: of a spatial axis.
+  private init(
+    _ window: SlidingWindow, input: Shape, output: Shape, pads: (Int) -> (begin: Int, end: Int)
+  ) throws(OperatorFailure) {
     rank = window.spatialRank
     if rank > Self.maximumRank {
       throw .unsupported("\(rank) spatial axes; at most \(Self.maximumRank) are supported")
     }
-    let pads = (0..<window.spatialRank).map { window.pads($0, extent: input[$0 + 2]) }
+    let pads = (0..<rank).map(pads)
     self.input = PerAxis(Array(input.dimensions.dropFirst(2)), missing: 1)
     self.output = PerAxis(Array(output.dimensions.dropFirst(2)), missing: 1)
     kernel = PerAxis(window.kernel, missing: 1)
@@ -65,19 +72,9 @@ struct SpatialWindow: Sendable {
   init(
     transposed attributes: ConvTransposeAttributes, read: Shape, written: Shape
   ) throws(OperatorFailure) {
-    let window = attributes.window
-    rank = window.spatialRank
-    if rank > Self.maximumRank {
-      throw .unsupported("\(rank) spatial axes; at most \(Self.maximumRank) are supported")
+    try self.init(attributes.window, input: written, output: read) {
+      attributes.pads($0, extent: read[$0 + 2])
     }
-    let pads = (0..<window.spatialRank).map { attributes.pads($0, extent: read[$0 + 2]) }
-    input = PerAxis(Array(written.dimensions.dropFirst(2)), missing: 1)
-    output = PerAxis(Array(read.dimensions.dropFirst(2)), missing: 1)
-    kernel = PerAxis(window.kernel, missing: 1)
-    strides = PerAxis(window.strides, missing: 1)
-    dilations = PerAxis(window.dilations, missing: 1)
-    padBegin = PerAxis(pads.map(\.begin), missing: 0)
-    padEnd = PerAxis(pads.map(\.end), missing: 0)
   }
 
   var inputSize: Int { input.reduce(1, *) }

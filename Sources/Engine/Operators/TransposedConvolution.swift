@@ -24,6 +24,13 @@ struct TransposedConvolutionShape {
 
   var planes: Int { batch * groups * filters }
 
+  /// Sets an output plane to its filter's bias, which is input 2 if there is one.
+  func begin<Element: ArithmeticElement>(_ plane: Int, _ operands: KernelOperands, _: Element.Type) {
+    let target: UnsafeMutablePointer<Element> = operands.output() + plane * window.inputSize
+    let bias = operands.hasInput(2) ? operands.input(2, as: Element.self)[plane % (groups * filters)] : .zero
+    target.update(repeating: bias, count: window.inputSize)
+  }
+
   /// Adds `values`, one for each of the positions `range` that are read, where tap `tap` writes them.
   @inline(__always)
   func scatter<Element: ArithmeticElement>(
@@ -80,7 +87,6 @@ struct TransposedConvolution: ShapedOperator {
     let panels = (pixels - 1) / panel + 1
     let blockPanels = min(panels, max(1, Self.blockCount / (shape.channels + Self.rows) / panel))
     let packedCount = blockPanels * panel * shape.channels
-    let hasBias = request.hasInput(2)
     return Kernel(
       Kernels.name("conv_transpose_f32"), units: shape.planes,
       costPerUnit: shape.channels * pixels * taps / 8,
@@ -90,11 +96,7 @@ struct TransposedConvolution: ShapedOperator {
       let packed = operands.threadScratch.assumingMemoryBound(to: Float.self)
       let block = Block(
         shape: shape, packed: packed, product: packed + packedCount, width: blockPanels * panel)
-      for plane in range {
-        let start = hasBias ? operands.input(2, as: Float.self)[plane % (shape.groups * shape.filters)] : 0
-        (operands.output() + plane * shape.window.inputSize).update(
-          repeating: start, count: shape.window.inputSize)
-      }
+      for plane in range { shape.begin(plane, operands, Float.self) }
       // The planes of one group of one image share its pixels.
       var first = range.lowerBound
       while first < range.upperBound {
@@ -166,7 +168,6 @@ struct PlainTransposedConvolution<Element: ArithmeticElement>: ShapedOperator {
     if try request.output().elementCount == 0 { return .nothing }
     let shape = try TransposedConvolutionShape(request)
     let (window, channels) = (shape.window, shape.channels)
-    let hasBias = request.hasInput(2)
     return Kernel(
       "conv_transpose", units: shape.planes, costPerUnit: channels * window.outputSize * window.taps,
       threads: request.threads
@@ -174,9 +175,7 @@ struct PlainTransposedConvolution<Element: ArithmeticElement>: ShapedOperator {
       for plane in range {
         let (group, filter) = plane.quotientAndRemainder(dividingBy: shape.filters)
         let y: UnsafeMutablePointer<Element> = operands.output() + plane * window.inputSize
-        let bias = plane % (shape.groups * shape.filters)
-        y.update(
-          repeating: hasBias ? operands.input(2, as: Element.self)[bias] : .zero, count: window.inputSize)
+        shape.begin(plane, operands, Element.self)
         for channel in 0..<channels {
           let x: UnsafePointer<Element> = operands.input(0) + (group * channels + channel) * window.outputSize
           let weights: UnsafePointer<Element> =
