@@ -39,6 +39,8 @@ import Testing
     // Groups of one channel take plain loops.
     Shape(
       channels: 1, filters: 1, input: [6, 6], kernel: [4, 4], groups: 3, attributes: ["strides": [2, 2]]),
+    // Nothing to read, though windows leave something to write.
+    Shape(channels: 3, filters: 2, input: [0, 4], kernel: [3, 3]),
     // Strides that leave gaps.
     Shape(channels: 2, filters: 2, input: [4, 3], kernel: [1, 1], attributes: ["strides": [3, 2]]),
   ]
